@@ -21,7 +21,7 @@ from statemachine.daemon.config import load_workflows
 from statemachine.discovery.store import known_servers
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
-from statemachine.repair.programs import missing_programs
+from statemachine.repair.port import missing_programs
 from statemachine.settings import ServerConfig, Settings
 
 

@@ -23,7 +23,7 @@ from statemachine.core.messages import message, unknown
 from statemachine.daemon.config import load_workflows
 from statemachine.discovery.store import known_servers
 from statemachine.i18n.render import render
-from statemachine.repair.programs import missing_programs
+from statemachine.repair.port import missing_programs
 from statemachine.settings import ServerConfig, Settings, parse_settings, resolve_servers
 from statemachine.settings.expand import expand_url
 from statemachine.settings.problems import NotAllowedError

@@ -43,7 +43,7 @@ from statemachine.fleet.fleet import ManagedFleet
 from statemachine.journal.watched import OpenFile
 from statemachine.publish.counters import Counters
 from statemachine.repair.hooks import Hooks
-from statemachine.repair.programs import warn_of_programs
+from statemachine.repair.port import warn_of_programs
 from statemachine.settings import ServerConfig, Settings
 from statemachine.settings.expand import bracketed
 from statemachine.settings.masking import secrets_in

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from statemachine.i18n.render import render
-from statemachine.repair.programs import missing_programs
+from statemachine.repair.port import missing_programs
 from statemachine.settings import parse_settings, resolve_servers
 from tests.cli.rig import cli, write_settings
 

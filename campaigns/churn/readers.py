@@ -14,7 +14,7 @@ from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus
 from statemachine.publish.counters import Counters
 from statemachine.publish.snapshot import Snapshot
-from statemachine.rollouts.renewals import Renewals
+from statemachine.rollouts.watch import Renewals
 from statemachine.settings import Settings
 from statemachine.traffic.group_loads import GroupLoads
 from statemachine.traffic.models_router import ModelsRouter

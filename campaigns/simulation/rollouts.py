@@ -18,9 +18,9 @@ from campaigns.simulation.simulation import TAIL, Result
 from statemachine.core.restart import Restart, RestartCause
 from statemachine.core.rollout import MemberStage, Rollout, RolloutAction, RolloutLimits, RunReason
 from statemachine.core.vocabulary import State
-from statemachine.rollouts.renewals import Renewals
 from statemachine.rollouts.service import RolloutPorts, RolloutRefusedError, Rollouts
 from statemachine.rollouts.store import JournalRollouts, RolloutsUnavailableError
+from statemachine.rollouts.watch import Renewals
 
 GROUP = "default"
 ROLLED_EVERY_S = 120.0

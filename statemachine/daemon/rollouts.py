@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 from statemachine.core.ports import Clock, Operator
 from statemachine.daemon.standalone import Backend
-from statemachine.rollouts.renewals import Renewals
 from statemachine.rollouts.service import RolloutPorts, Rollouts
+from statemachine.rollouts.watch import Renewals
 from statemachine.settings import ServerConfig
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.snapshot import Snapshot
-from statemachine.rollouts.renewals import PRESUMED_S, Renewals
+from statemachine.rollouts.watch import PRESUMED_S, Renewals
 from tests.traffic.samples import view
 
 

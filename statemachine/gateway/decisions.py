@@ -16,7 +16,7 @@ from loguru import logger
 from statemachine.gateway.daemon_feed import DaemonSource, OpenSource
 from statemachine.gateway.json_text import dumps, loads
 from statemachine.i18n.render import MessageError
-from statemachine.routing.explanation import MAX_MODEL_NAME, Explanation
+from statemachine.routing.decision import MAX_MODEL_NAME, Explanation
 from statemachine.settings.masking import Mask
 
 KEPT = 10_000

@@ -6,8 +6,7 @@ from typing import Any, Protocol
 
 from statemachine.core.restart import RestartCause
 from statemachine.core.vocabulary import Reason, State
-from statemachine.routing.decision import Decision
-from statemachine.routing.explanation import Explanation, explain
+from statemachine.routing.decision import Decision, Explanation, explain
 from statemachine.settings import ServerConfig
 
 MAX_SERVERS = 5

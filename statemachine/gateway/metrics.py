@@ -13,7 +13,7 @@ from statemachine.gateway.fleet_view import FleetView, rank
 from statemachine.gateway.ledger import Ledger
 from statemachine.gateway.records import PromptRecord, Stage
 from statemachine.gateway.sockets import Sockets
-from statemachine.routing.explanation import Explanation, Why
+from statemachine.routing.decision import Explanation, Why
 from statemachine.web.decision_metrics import MODELS
 
 WAIT_BUCKETS_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)

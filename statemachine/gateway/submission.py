@@ -24,7 +24,7 @@ from statemachine.gateway.shared_uploads import SharedUploads
 from statemachine.gateway.tracking import Tracker, accept
 from statemachine.gateway.uploads import Upload, Uploads
 from statemachine.gateway.upstream import Answer, NoAnswerError, NotSentError, Upstream
-from statemachine.routing.explanation import Explanation
+from statemachine.routing.decision import Explanation
 
 NO_SERVER = "no_server"
 MAX_REFUSALS = 3

@@ -1,8 +1,7 @@
 """What one request costs on each server."""
 
-from statemachine.routing.averages import Durations
+from statemachine.routing.averages import Demand, Durations
 from statemachine.routing.decision import WORK_WEIGHT, ServerCost
-from statemachine.routing.demand import Demand
 from statemachine.routing.orders import ServerOrders
 from statemachine.routing.retention import READY
 from statemachine.routing.server import RoutedServer

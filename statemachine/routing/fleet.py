@@ -8,10 +8,9 @@ cost hardly grows with the fleet. It is deterministic: equal costs go to the ser
 from collections.abc import Collection, Iterable, Set
 from itertools import chain, islice
 
-from statemachine.routing.averages import Durations
+from statemachine.routing.averages import Demand, Durations
 from statemachine.routing.costs import RequestCosts
 from statemachine.routing.decision import Decision, ServerCost
-from statemachine.routing.demand import Demand
 from statemachine.routing.holdings import Holdings
 from statemachine.routing.orders import ServerOrders
 from statemachine.routing.retention import Retention

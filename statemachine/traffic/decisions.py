@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from statemachine.routing.explanation import Explanation, Origin, Why
+from statemachine.routing.decision import Explanation, Origin, Why
 
 HOURS = 24
 HOUR_S = 3600

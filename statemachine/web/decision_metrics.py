@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
-from statemachine.routing.explanation import Origin, Why
+from statemachine.routing.decision import Origin, Why
 from statemachine.traffic.decisions import Decided, DecisionLog
 
 MODELS = {False: "ready", True: "missing", None: "unknown"}

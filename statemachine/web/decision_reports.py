@@ -6,12 +6,12 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from statemachine.publish.serialize import Json
-from statemachine.routing.decision import Prospect
-from statemachine.routing.explanation import (
+from statemachine.routing.decision import (
     MAX_MISSING,
     MAX_MODEL_NAME,
     MAX_OTHERS,
     Explanation,
+    Prospect,
     RunnerUp,
     Why,
     shown_models,

@@ -10,8 +10,7 @@ from statemachine.core.messages import Message
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.publish.serialize import Json, rfc3339
-from statemachine.routing.decision import Prospect
-from statemachine.routing.explanation import Origin, Why
+from statemachine.routing.decision import Origin, Prospect, Why
 from statemachine.traffic.decisions import Decided, DecisionLog, Tally
 from statemachine.traffic.gateway_reports import GatewayReports
 from statemachine.web.decision_reports import REPORT, DecisionReport, parse_report

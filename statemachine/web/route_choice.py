@@ -13,8 +13,7 @@ from statemachine.core.server import ServerView
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.publish.serialize import Json
-from statemachine.routing.decision import Decision, Prospect, ServerCost
-from statemachine.routing.explanation import Origin, explain
+from statemachine.routing.decision import Decision, Origin, Prospect, ServerCost, explain
 from statemachine.traffic.decisions import DecisionLog
 from statemachine.traffic.models_router import ModelsRouter
 from statemachine.web.ports import WebPorts, loop_time

@@ -16,8 +16,7 @@ from statemachine.gateway.decisions import BATCH, KEPT, Decisions, Reporting
 from statemachine.gateway.json_text import dumps
 from statemachine.gateway.process import running_gateway
 from statemachine.i18n.render import MessageError
-from statemachine.routing.decision import Prospect
-from statemachine.routing.explanation import Explanation, RunnerUp, Why
+from statemachine.routing.decision import Explanation, Prospect, RunnerUp, Why
 from statemachine.settings import parse_settings
 from statemachine.settings.masking import Mask
 from statemachine.web.decision_reports import parse_report

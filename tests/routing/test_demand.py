@@ -2,8 +2,7 @@
 
 import pytest
 
-from statemachine.routing.averages import MAX_KEYS
-from statemachine.routing.demand import SPAN_S, WITHIN_S, Demand
+from statemachine.routing.averages import MAX_KEYS, SPAN_S, WITHIN_S, Demand
 from statemachine.routing.fleet import RoutedFleet
 from statemachine.routing.holdings import Holdings
 from statemachine.routing.orders import ServerOrders

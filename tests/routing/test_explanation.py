@@ -2,8 +2,16 @@
 
 import pytest
 
-from statemachine.routing.decision import Decision, Prospect, ServerCost
-from statemachine.routing.explanation import Explanation, RunnerUp, Why, explain, shown_models
+from statemachine.routing.decision import (
+    Decision,
+    Explanation,
+    Prospect,
+    RunnerUp,
+    ServerCost,
+    Why,
+    explain,
+    shown_models,
+)
 
 MODELS = frozenset({"a.safetensors"})
 WARM = ServerCost("warm", 0.0, 0.0, 0.0, (), ())

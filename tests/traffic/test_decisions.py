@@ -1,6 +1,6 @@
 """Counts of decisions, and the reports of gateways."""
 
-from statemachine.routing.explanation import Explanation, Origin, Why
+from statemachine.routing.decision import Explanation, Origin, Why
 from statemachine.traffic.decisions import HOURS, NEWEST, DecisionLog
 from statemachine.traffic.gateway_reports import MAX_GATEWAYS, GatewayReports
 

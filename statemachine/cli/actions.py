@@ -15,7 +15,7 @@ from statemachine.core.vocabulary import State
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.settings import Settings
-from statemachine.settings.durations import DurationError, parse_duration
+from statemachine.settings.times import DurationError, parse_duration
 
 Name = Annotated[str | None, typer.Argument(metavar="NAME", autocompletion=server_names)]
 Group = Annotated[str | None, typer.Option("--group", metavar="NAME", autocompletion=group_names)]

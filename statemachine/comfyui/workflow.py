@@ -20,8 +20,7 @@ from statemachine.comfyui.extra_data import credentials, reusable
 from statemachine.core.levels import NO_LEVELS, Level
 from statemachine.core.messages import Message, Param, message
 from statemachine.i18n.render import MessageError
-from statemachine.settings.encodings import not_utf8_at, wrong_encoding
-from statemachine.settings.files import read_limited
+from statemachine.settings.files import not_utf8_at, read_limited, wrong_encoding
 
 Graph = dict[str, Any]
 """Node id → {"class_type": str, "inputs": {name: literal or ["node id", output index]}, ...}."""

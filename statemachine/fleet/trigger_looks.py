@@ -12,8 +12,8 @@ from statemachine.core.restart import RestartCause
 from statemachine.core.standstill import NO_STANDSTILL, QueueLook, Standstill
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
-from statemachine.settings.cron import last_start
 from statemachine.settings.restarts import RestartSettings
+from statemachine.settings.times import last_start
 
 MEMORY_LOOKS = 2
 """Looks in a row at which too much memory must be in use."""

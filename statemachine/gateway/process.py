@@ -41,7 +41,7 @@ from statemachine.gateway.uploads import Uploads
 from statemachine.gateway.upstream import Upstream, new_session
 from statemachine.settings import ServerConfig, Settings
 from statemachine.settings.expand import bracketed
-from statemachine.settings.gateway import GatewaySettings
+from statemachine.settings.listen import GatewaySettings
 from statemachine.settings.masking import Mask, secrets_in
 from statemachine.web.app import build_runner
 

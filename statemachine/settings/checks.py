@@ -6,9 +6,8 @@ from pathlib import Path
 
 from statemachine.core.messages import NO_MESSAGE, Message, Param, message, verbatim
 from statemachine.settings.discovery import check_sources
-from statemachine.settings.encodings import wide_encoding
 from statemachine.settings.expand import check_count, count_servers
-from statemachine.settings.files import read_limited, require_regular
+from statemachine.settings.files import read_limited, require_regular, wide_encoding
 from statemachine.settings.model import Settings
 from statemachine.settings.problems import KeyPath, NotAllowedError, Problem, describe, os_error_text
 from statemachine.settings.restarts import hookless

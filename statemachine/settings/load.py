@@ -19,11 +19,9 @@ from statemachine.settings.checks import (
     without_servers,
 )
 from statemachine.settings.discovery import FileSource, Source
-from statemachine.settings.encodings import not_utf8_at, wrong_encoding
 from statemachine.settings.explain import explain
-from statemachine.settings.files import read_limited
-from statemachine.settings.gateway import check_gateway_tokens, missing_gateway_token
-from statemachine.settings.listen import check_tokens, missing_token
+from statemachine.settings.files import not_utf8_at, read_limited, wrong_encoding
+from statemachine.settings.listen import check_gateway_tokens, check_tokens, missing_gateway_token, missing_token
 from statemachine.settings.model import Settings
 from statemachine.settings.problems import Problem, SettingsError, SettingsFileError, wrong_value
 from statemachine.settings.source import SettingsSource, expand_environment, references

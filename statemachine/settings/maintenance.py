@@ -8,9 +8,17 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from statemachine.core.messages import message
-from statemachine.settings.cron import CronExpression, ZoneName, last_start, next_start, zone_of
-from statemachine.settings.durations import UNITS, DurationError, parse_duration
 from statemachine.settings.problems import NotAllowedError
+from statemachine.settings.times import (
+    UNITS,
+    CronExpression,
+    DurationError,
+    ZoneName,
+    last_start,
+    next_start,
+    parse_duration,
+    zone_of,
+)
 from statemachine.settings.values import Name, Section
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

@@ -15,8 +15,7 @@ from statemachine.settings.alerting import Alerts
 from statemachine.settings.cluster import Cluster
 from statemachine.settings.discovery import Sources
 from statemachine.settings.expand import MAX_SERVERS, ServerUrl
-from statemachine.settings.gateway import GatewaySettings
-from statemachine.settings.listen import Listen
+from statemachine.settings.listen import GatewaySettings, Listen
 from statemachine.settings.maintenance import MAX_WINDOWS, MaintenanceWindow
 from statemachine.settings.restarts import RestartSettings, merge_restart
 from statemachine.settings.servers import (
@@ -24,6 +23,8 @@ from statemachine.settings.servers import (
     ServerConfig,
     ServerOptions,
     UrlOrEntry,
+    WorkflowEntry,
+    Workflows,
     merge_cache_check,
 )
 from statemachine.settings.tls import Tls
@@ -35,7 +36,6 @@ from statemachine.settings.values import (
     Section,
     Whole,
 )
-from statemachine.settings.workflows import WorkflowEntry, Workflows
 
 
 class TrafficSettings(Section):

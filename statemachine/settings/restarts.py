@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from statemachine.core.messages import message
-from statemachine.settings.cron import CronExpression, ZoneName
-from statemachine.settings.durations import DurationError, parse_duration
 from statemachine.settings.problems import KeyPath, NotAllowedError
+from statemachine.settings.times import CronExpression, DurationError, ZoneName, parse_duration
 from statemachine.settings.values import Headers, Seconds, Section, Whole
 
 MAX_ARGUMENTS = 200

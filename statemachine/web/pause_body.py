@@ -9,7 +9,7 @@ import orjson
 
 from statemachine.core.pause import LONGEST_NOTE, PauseTerms
 from statemachine.publish.serialize import Json
-from statemachine.settings.durations import LONGEST_S, LONGEST_TEXT, DurationError, parse_duration
+from statemachine.settings.times import LONGEST_S, LONGEST_TEXT, DurationError, parse_duration
 from statemachine.web.responses import ApiError, quoted
 
 PAUSE_BODY: Json = {

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from statemachine.settings.cron import CronExpression, last_start, next_start, zone_of
 from statemachine.settings.problems import NotAllowedError
+from statemachine.settings.times import CronExpression, last_start, next_start, zone_of
 
 READ = TypeAdapter[str](CronExpression)
 BERLIN = "Europe/Berlin"

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from statemachine.i18n.render import render
-from statemachine.settings.encodings import not_utf8_at, wrong_encoding
+from statemachine.settings.files import not_utf8_at, wrong_encoding
 
 TEXT = json.dumps({"language": "zh", "note": "缓存模型的服务器，需要预热"}, ensure_ascii=False, indent=2)
 GBK = "this file is not UTF-8; it looks like GBK"

@@ -1,7 +1,9 @@
-"""Cron expressions in a time zone: which ones are valid, and the starts before and after a time.
+"""Durations as people write them, and cron expressions in a time zone.
 
-Where clocks change, a start at a fixed time behaves as under Debian's cron: one that is skipped comes right after the
-change, and one whose time comes twice counts once. An expression with `*` for minutes or hours follows the real time.
+Durations are written 90s, 45m, 2h, 1h30m or 3d. Of a cron expression it is known whether it is valid, and the starts
+before and after a time. Where clocks change, a start at a fixed time behaves as under Debian's cron: one that is
+skipped comes right after the change, and one whose time comes twice counts once. An expression with `*` for minutes or
+hours follows the real time.
 """
 
 import re
@@ -15,7 +17,14 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, Field
 
 from statemachine.core.messages import message
+from statemachine.i18n.render import MessageError
 from statemachine.settings.problems import NotAllowedError
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+LONGEST_S = 366 * UNITS["d"]
+LONGEST_TEXT = 20
+
+_PART = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)([smhdw])", re.ASCII)
 
 _FIELDS = MappingProxyType(
     {
@@ -34,6 +43,23 @@ _CLOCKS_CHANGE_S = 3 * 3_600.0
 """More than clocks are set back at once."""
 
 _REMEMBERED = 1_000
+
+
+class DurationError(MessageError):
+    """Raised if a text is not a duration, or one that is too short or too long."""
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of a duration. Raises DurationError."""
+    compact = text.strip().lower()
+    parts = _PART.findall(compact) if len(compact) <= LONGEST_TEXT else []
+    units = [unit for _, unit in parts]
+    if not parts or "".join(map("".join, parts)) != compact or len(set(units)) < len(units):
+        raise DurationError(message("duration_form", found=text[:LONGEST_TEXT]))
+    seconds = sum(float(count) * UNITS[unit] for count, unit in parts)
+    if not 1.0 <= seconds <= LONGEST_S:
+        raise DurationError(message("duration_range", found=text[:LONGEST_TEXT]))
+    return seconds
 
 
 def zone_of(name: str) -> tzinfo:

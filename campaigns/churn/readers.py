@@ -17,7 +17,7 @@ from statemachine.publish.snapshot import Snapshot
 from statemachine.rollouts.watch import Renewals
 from statemachine.settings import Settings
 from statemachine.traffic.group_loads import GroupLoads
-from statemachine.traffic.models_router import ModelsRouter
+from statemachine.traffic.router import ModelsRouter
 from statemachine.warmth import Warmth
 
 TARGET_WAIT_S = 60.0

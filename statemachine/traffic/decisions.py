@@ -1,10 +1,11 @@
 """Where requests went and why, of the last 24 clock hours: counts by hour and by server, and the newest decisions.
 
-It is kept in memory. What it holds is bounded by the hours and the servers, not by the requests.
+It is kept in memory. What it holds is bounded by the hours and the servers, not by the requests. A report of a gateway
+that is repeated counts once.
 """
 
 from bisect import insort
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -15,6 +16,9 @@ HOURS = 24
 HOUR_S = 3600
 NEWEST = 100
 """Decisions that are kept whole."""
+
+MAX_GATEWAYS = 100
+"""Gateways that are remembered; of more, the one whose report is the oldest is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +140,33 @@ class DecisionLog:
                 self._servers[name].subtract(tally)
                 if not self._servers[name].total:
                     del self._servers[name]
+
+
+class GatewayReports:
+    """A gateway numbers its decisions from 0 and sends them in order, until it learns that they were counted.
+
+    A daemon that was restarted asks for all that the gateway still has.
+    """
+
+    def __init__(self) -> None:
+        self._next: OrderedDict[str, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._next)
+
+    def accept(self, gateway: str, oldest: int, first: int, count: int) -> tuple[int, int]:
+        """Return how many decisions at the beginning of a report are to be skipped, and the number to send next.
+
+        `oldest` is the number of the oldest decision that the gateway has, `first` that of the first in the report.
+        """
+        expected = max(self._next.get(gateway, 0), oldest)
+        if first > expected:
+            skipped = count
+        else:
+            skipped = min(expected - first, count)
+            expected = max(expected, first + count)
+        self._next[gateway] = expected
+        self._next.move_to_end(gateway)
+        while len(self._next) > MAX_GATEWAYS:
+            self._next.popitem(last=False)
+        return skipped, expected

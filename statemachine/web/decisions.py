@@ -11,8 +11,7 @@ from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.publish.serialize import Json, rfc3339
 from statemachine.routing.decision import Origin, Prospect, Why
-from statemachine.traffic.decisions import Decided, DecisionLog, Tally
-from statemachine.traffic.gateway_reports import GatewayReports
+from statemachine.traffic.decisions import Decided, DecisionLog, GatewayReports, Tally
 from statemachine.web.decision_reports import REPORT, DecisionReport, parse_report
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import ApiError, existing_server, json_response, quoted

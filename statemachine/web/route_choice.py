@@ -15,7 +15,7 @@ from statemachine.i18n.text import Language
 from statemachine.publish.serialize import Json
 from statemachine.routing.decision import Decision, Origin, Prospect, ServerCost, explain
 from statemachine.traffic.decisions import DecisionLog
-from statemachine.traffic.models_router import ModelsRouter
+from statemachine.traffic.router import ModelsRouter
 from statemachine.web.ports import WebPorts, loop_time
 from statemachine.web.responses import ApiError, json_response, quoted
 from statemachine.web.route import ApiResponse, Route

@@ -1,8 +1,7 @@
 """Counts of decisions, and the reports of gateways."""
 
 from statemachine.routing.decision import Explanation, Origin, Why
-from statemachine.traffic.decisions import HOURS, NEWEST, DecisionLog
-from statemachine.traffic.gateway_reports import MAX_GATEWAYS, GatewayReports
+from statemachine.traffic.decisions import HOURS, MAX_GATEWAYS, NEWEST, DecisionLog, GatewayReports
 
 WARM = Explanation("a", Why.WARM, False, 0.0)
 COLD = Explanation("b", Why.LOADS, True, 20.0)

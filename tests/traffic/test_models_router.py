@@ -12,7 +12,7 @@ from statemachine.comfyui.workflow import parse_workflow
 from statemachine.core.server import LiveFigures
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.snapshot import Snapshot
-from statemachine.traffic.models_router import ModelsRouter
+from statemachine.traffic.router import ModelsRouter
 from statemachine.web.route_choice import RouteChoiceSchema
 from tests.traffic.samples import NOW, view
 from tests.web.site import Site, running_site

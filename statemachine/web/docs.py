@@ -12,8 +12,7 @@ from statemachine.i18n.reasons import NOTICE_MEANINGS, NOTICES, REASON_MEANINGS,
 from statemachine.i18n.states import STATE_MEANINGS, STATES
 from statemachine.i18n.text import Language, Text
 from statemachine.version import version
-from statemachine.web.language import LANGUAGE, requested_language
-from statemachine.web.route import ApiResponse, Route
+from statemachine.web.route import LANGUAGE, ApiResponse, Route, requested_language
 
 Word = TypeVar("Word", bound=Enum)
 

@@ -1,8 +1,13 @@
-"""GET /status: the web page. The server renders the labels; the page's own modules render the fleet."""
+"""GET /status: the web page. GET /static/…: its files.
+
+The server renders the labels; the page's own modules render the fleet. Names of other files are refused before the file
+system is asked.
+"""
 
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from jinja2 import Environment
 
 from statemachine.core.rollout import MOST_SERVERS
@@ -11,9 +16,8 @@ from statemachine.i18n.render import page_texts
 from statemachine.i18n.text import Language
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.version import version
-from statemachine.web.language import LANGUAGE, requested_language
 from statemachine.web.ports import WebPorts
-from statemachine.web.route import ApiResponse, Route
+from statemachine.web.route import LANGUAGE, ApiResponse, Route, requested_language
 
 STATIC_DIR = Path(__file__).with_name("static")
 LOG_ENTRIES = 100
@@ -140,3 +144,17 @@ class PageHandler:
 def static_files(suffix: str) -> list[str]:
     """Return the page's files with this suffix as sorted paths below /static/."""
     return sorted(path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob(f"*{suffix}"))
+
+
+def only_own_files() -> Middleware:
+    """Return middleware that answers 404 for a file below /static/ that did not exist at the start."""
+    names = frozenset(static_files(".*"))
+
+    @web.middleware
+    async def refuse_others(request: web.Request, handler: Handler) -> web.StreamResponse:
+        name = request.match_info.get("filename")
+        if name is not None and name not in names:
+            raise web.HTTPNotFound
+        return await handler(request)
+
+    return refuse_others

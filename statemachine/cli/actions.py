@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from statemachine.cli.completion import group_names, server_names
 from statemachine.cli.context import client_settings_of, console, fail, run
+from statemachine.cli.names import group_names, server_names
 from statemachine.cli.rollout import RolloutLimit, restart_group
 from statemachine.cli.wording import reader_language, state_text
 from statemachine.client import AcceptedAnswer, Fleet

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from statemachine.cli.completion import server_names
 from statemachine.cli.context import console, run, settings_of, settings_path
 from statemachine.cli.diagnostics import examine
 from statemachine.cli.findings import Finding, Mark, care, line
+from statemachine.cli.names import server_names
 from statemachine.cli.server_handle import server_handle
 from statemachine.cli.wording import reader_language
 from statemachine.comfyui.network import TlsContexts, new_session, tls_contexts

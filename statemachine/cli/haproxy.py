@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from statemachine.cli.completion import group_names
 from statemachine.cli.context import fail, settings_of
+from statemachine.cli.names import group_names
 from statemachine.cli.wording import reader_language
 from statemachine.core.messages import message, unknown
 from statemachine.discovery.store import known_servers

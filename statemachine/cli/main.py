@@ -1,4 +1,4 @@
-"""The list of commands; each is a module of its own. `statemachine.i18n.help` has their help texts.
+"""The list of commands. `statemachine.i18n.help` has their help texts.
 
 Exit codes: 0 success, 1 "no" (a server is not loaded, a setting is invalid), 2 misuse.
 """
@@ -15,12 +15,11 @@ from statemachine.cli.check import check
 from statemachine.cli.docs import diagram, schema
 from statemachine.cli.doctor import doctor
 from statemachine.cli.encoding import write_in_any_locale
-from statemachine.cli.gateway import gateway
 from statemachine.cli.haproxy import haproxy
 from statemachine.cli.help import SETTINGS_FILE, LocalizedCommand, LocalizedGroup
 from statemachine.cli.node import node
 from statemachine.cli.rollout import rollout
-from statemachine.cli.serve import serve
+from statemachine.cli.serve import gateway, serve
 from statemachine.cli.settings_edit import add, init, remove
 from statemachine.cli.simulate import simulate
 from statemachine.cli.status import status

@@ -12,8 +12,8 @@ import orjson
 import typer
 from rich.text import Text
 
-from statemachine.cli.completion import group_names, server_names
 from statemachine.cli.context import console, fail, language_of, settings_path
+from statemachine.cli.names import group_names, server_names
 from statemachine.core.messages import Message, message, verbatim, without_error_number
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language

@@ -10,8 +10,6 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from statemachine.cli.choices import known_state
-from statemachine.cli.completion import group_names, state_names
 from statemachine.cli.context import (
     SafeConsole,
     client_settings_of,
@@ -20,6 +18,7 @@ from statemachine.cli.context import (
     run_until_interrupted,
     show_bytes,
 )
+from statemachine.cli.names import group_names, known_state, state_names
 from statemachine.cli.source_lines import source_lines
 from statemachine.cli.status_lines import status_lines
 from statemachine.cli.wording import reader_language

@@ -12,8 +12,6 @@ import typer
 from rich.cells import cell_len
 from rich.text import Text
 
-from statemachine.cli.choices import known_reason, known_state
-from statemachine.cli.completion import group_names, reason_codes, server_names, state_names
 from statemachine.cli.context import (
     LineScreen,
     client_settings_of,
@@ -25,6 +23,7 @@ from statemachine.cli.context import (
     while_read,
 )
 from statemachine.cli.log_reader import DaemonLog, FileLog, LogSource, Wanted, newest, newest_number
+from statemachine.cli.names import group_names, known_reason, known_state, reason_codes, server_names, state_names
 from statemachine.cli.wording import heading, message_text, reader_language, reason_text, state_text
 from statemachine.client import DaemonError, DaemonUnavailableError, EventAnswer, Fleet
 from statemachine.client.errors import first_unknown

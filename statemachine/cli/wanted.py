@@ -7,8 +7,8 @@ import typer
 from rich.text import Text
 
 from statemachine.cli.columns import aligned, headings
-from statemachine.cli.completion import group_names
 from statemachine.cli.context import client_settings_of, console, run, show_bytes
+from statemachine.cli.names import group_names
 from statemachine.cli.wording import reader_language
 from statemachine.client import Fleet, WantedAnswer
 from statemachine.client.answers import WantedGroupAnswer

@@ -3,8 +3,8 @@
 import pytest
 from typer.testing import CliRunner
 
+from statemachine.cli.help import misuse
 from statemachine.cli.main import app
-from statemachine.cli.misuse import misuse
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 

@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from statemachine.cli.waiting import waiting_text
+from statemachine.cli.status_lines import waiting_text
 from statemachine.client import ServerAnswer
 from statemachine.i18n.text import Language
 

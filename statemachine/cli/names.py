@@ -1,4 +1,4 @@
-"""What a shell completes after a command: names from the settings file, states and reason codes.
+"""Names on the command line: what a shell completes, and what a command accepts.
 
 A completion must never fail or print: with a missing or invalid settings file it offers nothing.
 """
@@ -10,7 +10,11 @@ import typer
 
 from statemachine.cli.context import settings_path
 from statemachine.core.log_entry import REASON_CODES, STATE_NAMES
+from statemachine.core.messages import unknown
+from statemachine.core.vocabulary import State
 from statemachine.discovery.store import known_servers
+from statemachine.i18n.render import render
+from statemachine.i18n.text import Language
 from statemachine.settings import ServerConfig, SettingsError, load_client_settings
 
 MOST_OFFERED = 500
@@ -46,3 +50,17 @@ def _servers(context: typer.Context) -> tuple[ServerConfig, ...]:
 
 def _starting_with(incomplete: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(incomplete)][:MOST_OFFERED]
+
+
+def known_state(name: str, language: Language) -> State:
+    """Return the state of this name. Raises BadParameter."""
+    if name not in STATE_NAMES:
+        raise typer.BadParameter(render(unknown("state", name, STATE_NAMES), language), param_hint="--state")
+    return State(name)
+
+
+def known_reason(code: str, language: Language) -> str:
+    """Return the reason code. Raises BadParameter."""
+    if code not in REASON_CODES:
+        raise typer.BadParameter(render(unknown("reason", code, REASON_CODES), language), param_hint="--reason")
+    return code

@@ -186,7 +186,11 @@ class CacheCheck:
         return answer.worker if answer is not None else NO_REPORT
 
     async def _peek(self) -> NodeAnswer | None:
-        return parse_node((await self._client.get(peek_path(self._path), JSON)).raise_for_status().text)
+        """Return the node's answer, None if a plug-in answers with a known text instead. Raises ComfyError."""
+        text = (await self._client.get(peek_path(self._path), JSON)).raise_for_status().text
+        if (answer := parse_node(text)) is None:
+            parse_text(text)
+        return answer
 
     def _kinds(self) -> tuple[str, ...]:
         """Return the kinds to try, first the one that the server offered last."""

@@ -372,6 +372,11 @@ class HookStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class OldProcessSeen:
+    """The process from before the hook answers: what seemed to be its end was none."""
+
+
+@dataclass(frozen=True, slots=True)
 class RestartWithheld:
     """The hook has not been run, and will not be. The server goes on as before."""
 
@@ -456,6 +461,7 @@ Event = (
     | OperatorEvent
     | PauseEnded
     | HookStarted
+    | OldProcessSeen
     | RestartWithheld
     | ServerReturned
     | RestartFailed

@@ -125,8 +125,7 @@ def _not_answering(event: events.NotAnswering, server: Server, at: float) -> Non
     server.answers = 0
     _note_sign_of_end(server, at)
     if event.refused:
-        server.process_ended = True
-        server.process_exits += 1
+        server.process_ended = server.process_went = True
         _note_cut_off(server)
         note_new_process(server, at)
     if event.held:
@@ -135,8 +134,7 @@ def _not_answering(event: events.NotAnswering, server: Server, at: float) -> Non
     server.consecutive_failures += 1
     if server.consecutive_failures == server.reachability.fall:
         server.disconnect_count += 1
-        server.process_ended, server.places = True, None
-        server.process_exits += 1
+        server.process_ended, server.process_went, server.places = True, True, None
         server.recheck_failures += server.state is State.CHECKING
         _count_own_loading(server)
         _count_unconfirmed_success(server)
@@ -270,8 +268,7 @@ def _restarted(server: Server, at: float) -> None:
     _note_cut_off(server)
     note_new_process(server, at)
     server.disconnect_count += 1
-    server.process_ended = True
-    server.process_exits += 1
+    server.process_ended, server.process_went = True, True
     server.auto_executing, server.places = False, None
     _count_own_loading(server)
     _count_unconfirmed_success(server)

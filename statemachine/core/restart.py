@@ -148,26 +148,35 @@ class RestartAges:
     a step of the wall clock changes none of them. A time in the future, which a step back has left, counts as now.
     """
 
-    __slots__ = ("_looked_at", "_since", "_wall")
+    __slots__ = ("_ahead", "_looked_at", "_since", "_wall")
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget all looks: another restart was read from the journal."""
         self._since: dict[float, float] = {}
+        self._ahead: frozenset[float] = frozenset()
         self._looked_at, self._wall = -inf, 0.0
 
     def look(self, latest: Restart | None, wall: float, steady: float) -> None:
         """Note the times of the latest restart. What is new since an earlier look is not older than that look."""
         longest_s = steady - self._looked_at
-        times = () if latest is None else (*latest.hooks, latest.requested_at, latest.returned_at, latest.ended_at)
-        self._since = {
-            time: self._since.get(time, steady - min(max(wall - time, 0.0), longest_s))
-            for time in times
-            if time is not None
-        }
+        found = () if latest is None else (*latest.hooks, latest.requested_at, latest.returned_at, latest.ended_at)
+        times = [time for time in found if time is not None]
+        self._ahead = frozenset(
+            time for time in times if time in self._ahead or (time not in self._since and time > wall)
+        )
+        self._since = {time: self._since.get(time, steady - min(max(wall - time, 0.0), longest_s)) for time in times}
         self._looked_at, self._wall = steady, wall
 
     def age_s(self, time: float) -> float:
         """Return how long before the last look this was; 0 if it was not known then."""
         return self._looked_at - self._since.get(time, self._looked_at)
+
+    def is_certain(self, time: float) -> bool:
+        """Return whether the age is that of this time: it was not in the future when it was first seen."""
+        return time in self._since and time not in self._ahead
 
     def redated(self, time: float) -> float:
         """Return the time by the wall clock as it is set now."""

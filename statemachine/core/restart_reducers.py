@@ -32,7 +32,7 @@ def _hook_started(event: events.HookStarted, server: Server, at: float) -> None:
     A server that did not answer when its hook began is back once it answers.
     """
     server.restart = event.restart
-    server.process_exits = int(server.consecutive_failures >= server.reachability.fall)
+    server.process_went = server.consecutive_failures >= server.reachability.fall
     if server.open_attempt is not None:
         server.open_attempt.ended_by_hook = True
     server.succeeded, server.loaded_at, server.warmed_at = None, None, NOT_WARMED
@@ -42,6 +42,10 @@ def note_new_process(server: Server, at: float) -> None:
     """Count the time limit of our prompt from now on: a new process may have it from a restored queue."""
     if server.open_attempt is not None:
         server.open_attempt.last_progress_at = at
+
+
+def _old_process_seen(event: events.OldProcessSeen, server: Server, at: float) -> None:
+    server.process_went = False
 
 
 def _server_returned(event: events.ServerReturned, server: Server, at: float) -> None:
@@ -66,6 +70,7 @@ def _paused_hook_ended(event: events.PausedHookEnded, server: Server, at: float)
 RESTART_REDUCERS: Mapping[type, Reducer] = {
     events.RestartRequested: _restart_requested,
     events.HookStarted: _hook_started,
+    events.OldProcessSeen: _old_process_seen,
     events.ServerReturned: _server_returned,
     events.PausedHookEnded: _paused_hook_ended,
 }

@@ -168,7 +168,7 @@ class Server:
     check was asked that reported the loading, and its queue was not seen since. `limited_posts` is the number of
     POSTs in a row that a rate limit answered. `places`: where the models of the keys are, None where nothing observes
     it; `below` lists the keys whose models are below the wanted level. `restart` is the latest restart, open or ended,
-    and `process_exits` how often since its hook began a connection was refused or its process seemed to have ended.
+    and `process_went` whether its process seems to have ended since its hook began, and was not seen after that.
     `away_since_request`: it did not answer when its restart was requested, nor since.
     """
 
@@ -216,7 +216,7 @@ class Server:
     waiting: Waiting = WAITS[State.UNKNOWN]
     pause: Pause = NO_PAUSE
     restart: Restart | None = None
-    process_exits: int = 0
+    process_went: bool = False
     away_since_request: bool = False
 
     @property

@@ -125,7 +125,8 @@ async def _ready(context: ServerContext, restart: Restart, queue: _DrainLooks) -
     """Look once. Return why the hook may start, None if it has to wait."""
     await _look(context, restart, queue)
     age_s = context.restart_age_s(restart.requested_at)
-    if restart.cause is RestartCause.STUCK and age_s <= FRESH_S:
+    is_fresh = age_s <= FRESH_S and context.ages.is_certain(restart.requested_at)
+    if restart.cause is RestartCause.STUCK and is_fresh:
         waits = queue.is_of_gateways and age_s < TAKE_BACK_S
         return None if waits else message("drained_dead", count=queue.count or 0)
     if context.server.away_since_request or queue.refused >= context.server.reachability.fall:

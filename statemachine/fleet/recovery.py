@@ -7,7 +7,7 @@ from statemachine.core.duties import WAITS, waiting_of
 from statemachine.core.messages import message
 from statemachine.core.pause import Pause
 from statemachine.core.repetition import NO_STREAK, Streak
-from statemachine.core.restart import RESTART_STATES, Restart, RestartAges, RestartStage
+from statemachine.core.restart import RESTART_STATES, Restart, RestartStage
 from statemachine.core.server import Attempt, Server
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.fleet.clock import loop_time
@@ -45,7 +45,7 @@ async def restore_later(journal: JournalPort, contexts: Mapping[str, ServerConte
         restart = saved_states[name].restart
         if restart is not None and contexts[name].server.restart is None:
             contexts[name].server.restart = restart.abandoned(contexts[name].fleet.clock.now())
-            contexts[name].ages = RestartAges()
+            contexts[name].ages.forget()
             contexts[name].note_ages()
         if contexts[name].server.streak == NO_STREAK and contexts[name].server.loaded_at is None:
             _restore_streak(contexts[name], saved_states[name].streak)

@@ -117,8 +117,7 @@ class _Return:
 
     `is_resumed`: an earlier run of the daemon recorded the hook, and may have run it or not. `answers`: the last
     request was answered. `same`: the last look has shown the process from before the hook, or another one; None if
-    nothing shows it. `exits_refuted`: the `process_exits` after which the old process was still seen.
-    `trouble` is why the last request was not answered as ComfyUI answers it.
+    nothing shows it. `trouble` is why the last request was not answered as ComfyUI answers it.
     """
 
     context: ServerContext
@@ -126,7 +125,6 @@ class _Return:
     is_resumed: bool = False
     answers: bool = False
     same: bool | None = None
-    exits_refuted: int = 0
     trouble: Message = NO_MESSAGE
 
     @property
@@ -141,7 +139,7 @@ class _Return:
         """Whether another process answers. Where neither instance nor history shows it, the server must have gone."""
         if not self.answers or self.same:
             return False
-        return self.same is False or self.context.server.process_exits > self.exits_refuted
+        return self.same is False or self.context.server.process_went
 
     async def look(self) -> None:
         """Ask the cheapest route, and if it answers, whether this is the same process."""
@@ -152,7 +150,8 @@ class _Return:
             self.answers, self.trouble = False, error.message
         else:
             self.answers = True
-            self.exits_refuted = self.context.server.process_exits if self.same else self.exits_refuted
+            if self.same and self.context.server.process_went:
+                self.context.post(events.OldProcessSeen())
 
     async def _is_same(self) -> bool | None:
         instance = await self._instance() if self.restart.instance is not None else None
@@ -165,15 +164,16 @@ class _Return:
     async def _instance(self) -> str | None:
         """Return the instance of the companion node, None if the server has come back without the node.
 
-        Raises ComfyError if the answer shows neither.
+        Raises ComfyError if the answer shows neither and nothing else identifies the process.
         """
         try:
-            instance = await self.context.check.instance()
+            return await self.context.check.instance()
         except AbsentError:
             return None
-        if instance is None and self.restart.mark is None:
-            raise NotUnderstoodError(message("node_stopped_answering"))
-        return instance
+        except NotUnderstoodError:
+            if self.restart.mark is None:
+                raise
+            return None
 
     def failure(self) -> events.RestartFailed:
         """Return why the server is not back."""

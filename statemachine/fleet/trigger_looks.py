@@ -26,20 +26,16 @@ Finding = tuple[RestartCause, Message]
 
 @dataclass(slots=True)
 class TriggerLooks:
-    """What the looks at one server have shown. `began_at` is loop time, `followed_since` epoch seconds.
+    """What the looks at one server have shown. `began_at` is loop time.
 
     `stats` is what the server has reported of its host and devices at this look, if it was asked.
     """
 
     context: ServerContext
     began_at: float = field(default_factory=loop_time)
-    followed_since: float = field(init=False)
     standstill: Standstill = NO_STANDSTILL
     memory_looks: int = 0
     stats: Mapping[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        self.followed_since = self.context.fleet.clock.now()
 
     @property
     def settings(self) -> RestartSettings:
@@ -150,9 +146,12 @@ class TriggerLooks:
         if settings.schedule is None:
             return None
         turn = last_start(settings.schedule, settings.time_zone, fleet.clock.now())
-        if restart is not None and turn <= self.context.ages.redated(restart.requested_at):
-            return None
-        is_past = turn <= self.followed_since
+        if restart is not None:
+            requested_at = restart.requested_at
+            # A clock that is set back repeats a turn, one that is set forward skips some: neither asks for a restart.
+            if turn <= max(requested_at, self.context.ages.redated(requested_at)):
+                return None
+        is_past = turn <= fleet.clock.now() - (loop_time() - self.began_at)
         if is_past and (restart is None or not fleet.turns.has_begun(self.context.config, turn)):
             return None
         why = message("restart_for_schedule", cron=settings.schedule, zone=settings.time_zone)

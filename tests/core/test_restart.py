@@ -167,22 +167,22 @@ def test_returned_server_that_goes_away_again_is_failed_in_time() -> None:
 def test_silence_while_restarting_is_no_transition_and_shows_that_it_went() -> None:
     driver = driver_in(State.RESTARTING)
     assert driver.apply(*[e.NotAnswering(verbatim("timed out"))] * 2) == []
-    assert not driver.server.process_exits
+    assert not driver.server.process_went
     assert driver.apply(e.NotAnswering(verbatim("timed out"))) == []
-    assert driver.server.process_exits
+    assert driver.server.process_went
 
 
-def test_refused_connection_shows_that_the_process_exits() -> None:
+def test_refused_connection_shows_that_the_process_went() -> None:
     driver = driver_in(State.RESTARTING)
     assert driver.apply(e.NotAnswering(verbatim("refused"), refused=True)) == []
-    assert driver.server.process_exits
+    assert driver.server.process_went
 
 
 def test_server_that_was_away_when_its_hook_began_is_back_once_it_answers() -> None:
     driver = driver_in(State.UNREACHABLE)
     driver.apply(e.RestartRequested("r1"), hook_started())
-    assert driver.server.process_exits
-    assert not driver_in(State.RESTARTING).server.process_exits
+    assert driver.server.process_went
+    assert not driver_in(State.RESTARTING).server.process_went
 
 
 def test_our_restart_is_not_counted_against_the_warm_up() -> None:

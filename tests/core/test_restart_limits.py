@@ -130,3 +130,17 @@ def test_drains_of_triggers_that_time_out_are_counted(cause: RestartCause, reaso
 def test_hook_ends_the_count_of_drains() -> None:
     restart = ended(9 * HOUR, drains=2)
     assert Restart("s", "a", RestartCause.AGE, NOW).following(restart).hook_begun(None, None, NOW).drains_timed_out == 0
+
+
+def test_age_of_a_time_in_the_future_is_not_certain() -> None:
+    """The clock was set back since: the time may be long ago."""
+    ages, restart = RestartAges(), Restart("r", "a", RestartCause.STUCK, NOW + HOUR)
+    ages.look(restart, NOW, 0.0)
+    assert not ages.is_certain(NOW + HOUR)
+    ages.look(restart, NOW + 2 * HOUR, 60.0)
+    assert not ages.is_certain(NOW + HOUR)
+    later = Restart("r2", "a", RestartCause.STUCK, NOW + 2 * HOUR)
+    ages.look(later, NOW + 2 * HOUR, 61.0)
+    assert ages.is_certain(NOW + 2 * HOUR)
+    ages.look(later, NOW, 62.0)
+    assert ages.is_certain(NOW + 2 * HOUR)

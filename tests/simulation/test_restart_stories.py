@@ -284,8 +284,13 @@ UNREADABLE = text_response('{"comfywarm": 1, "rel')
 ABSENT = text_response("404: Not Found", status=HTTPStatus.NOT_FOUND)
 
 
-@pytest.mark.parametrize(("answer", "seen_s"), [(UNREADABLE, 0.0), (UNREADABLE, 2.0), (ABSENT, 2.0)])
-def test_answer_without_an_instance_is_no_return_of_another_process(answer: Response, seen_s: float) -> None:
+@pytest.mark.parametrize(
+    ("answer", "seen_s", "reloads"),
+    [(UNREADABLE, 0.0, False), (UNREADABLE, 2.0, False), (ABSENT, 2.0, False), (ABSENT, 2.0, True)],
+)
+def test_answer_without_an_instance_is_no_return_of_another_process(
+    answer: Response, seen_s: float, reloads: bool
+) -> None:
     """Neither when it cannot be read, nor when the old process was seen after the connections were refused."""
 
     async def story(rig: RestartRig) -> None:
@@ -293,6 +298,8 @@ def test_answer_without_an_instance_is_no_return_of_another_process(answer: Resp
         await cut_off(rig)
         await asyncio.sleep(seen_s)
         answering(rig, answer)
+        if reloads:
+            await rig.reload()
         await rig.until(lambda view: view.restart is not None and not view.restart.is_open)
         assert (rig.restart.stage, rig.restart.reason) in {
             (RestartStage.FAILED, Reason.NOT_RESTARTED),
@@ -300,6 +307,16 @@ def test_answer_without_an_instance_is_no_return_of_another_process(answer: Resp
         }
 
     run_story(story, Hook(acts=False), replace(QUICK, companion=True, loaded=True))  # without a prompt in its history
+
+
+def test_return_with_another_plug_in_in_place_of_the_node_is_one() -> None:
+    async def story(rig: RestartRig) -> None:
+        await begun(rig)
+        rig.change_profile(replace(QUICK, loaded=True))
+        await rig.until(lambda view: view.restart is not None and not view.restart.is_open)
+        assert (rig.view.state, rig.restart.stage) == (State.LOADED, RestartStage.SUCCEEDED)
+
+    run_story(story, profile=replace(QUICK, companion=True, loaded=True))
 
 
 def test_silence_that_begins_while_draining_does_not_end_it_after_a_reload() -> None:

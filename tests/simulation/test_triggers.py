@@ -266,6 +266,19 @@ def test_time_that_passes_without_a_daemon_is_not_made_up_for() -> None:
     assert told(story, *["loaded"] * 2, schedule="5 0 * * *").hooks == []
 
 
+@pytest.mark.parametrize("step_s", [-30.0, -120.0, -HOUR, -25 * HOUR, 10 * HOUR, 26 * HOUR])
+@pytest.mark.parametrize(("at_s", "hooks"), [(MINUTE, 0), (6 * HOUR, 2)])
+def test_clock_that_is_set_restarts_nothing_off_the_schedule(at_s: float, hooks: int, step_s: float) -> None:
+    """Neither a turn that it repeats or skips, nor one before the start, whether or not a server was restarted."""
+
+    async def story(days: Days) -> None:
+        await asyncio.sleep(at_s)
+        days.clock_offset += step_s
+        await asyncio.sleep(HOUR)
+
+    assert len(told(story, "loaded", "loaded", schedule="5 1 * * *").hooks) == hooks
+
+
 def test_server_that_each_warm_up_ends_is_not_restarted() -> None:
     async def story(days: Days) -> None:
         await asyncio.sleep(2 * HOUR)

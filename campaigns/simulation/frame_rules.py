@@ -46,7 +46,7 @@ class FrameRules:
             ledger.auto_executing = False
         if ledger.link != client_id:
             ledger.link, ledger.own_decreases, ledger.auto_executing = client_id, 0, False
-            if ledger.was_linked:
+            if ledger.was_linked or ledger.dialled > 1:
                 self.note_change(name, ledger, "the link was opened")
             ledger.was_linked = True
         elif before is not None and remaining < before:

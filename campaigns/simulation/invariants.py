@@ -159,6 +159,7 @@ class Invariants:
         if client_id in self._client_ids:
             self._fail(name, f"client id reused: {client_id}")
         self._client_ids.add(client_id)
+        self.ledgers[name].dialled += 1
         self._limit(name, self.ledgers[name].dials, DIALS_PER_MINUTE, "connections in a minute")
 
     def link_ended(self, name: str, client_id: str) -> None:

@@ -45,6 +45,8 @@ class ServerLedger:
     state: State = State.UNKNOWN
     link: str | None = None
     was_linked: bool = False
+    dialled: int = 0
+    """Connections that were begun since the daemon's start, or since the server's return from a hook."""
     remaining: int | None = None
     own_decreases: int = 0
     last_change: int = 0
@@ -102,7 +104,7 @@ class ServerLedger:
         """Forget what a new server task does not know. The journal keeps some failures in a row."""
         self.link, self.remaining, self.own_decreases, self.auto_executing, self.failures = None, None, 0, False, 0
         self.missing_since, self.moved_at, self.progressed_at, self.was_linked = None, at, at, False
-        self.companion, self.knows_server_prompt = None, False
+        self.companion, self.knows_server_prompt, self.dialled = None, False, 0
         self.granted.clear()
         self.loaded_since = None
         if self.failed_as not in KEPT_FAILURES:
@@ -134,12 +136,13 @@ class ServerLedger:
     def note_restart(self, transition: Transition, tick: int) -> None:
         """Note that a hook begins, or that another process is back: earlier checks are about the process before.
 
-        The first connection to a process that is back is no change, as the first one of a daemon is none.
+        The first connection to a process that is back is no change, as the first one of a daemon is none: it begins
+        together with the first check.
         """
         if transition.dest is State.RESTARTING or transition.reason is Reason.SERVER_RETURNED:
             self.last_change = tick
         if transition.reason is Reason.SERVER_RETURNED:
-            self.was_linked = self.link is not None
+            self.was_linked, self.dialled = self.link is not None, 0
 
     def note_round(self, transition: Transition) -> None:
         """Note that a warm-up begins or continues a round, which ends when the server is loaded."""

@@ -90,10 +90,14 @@ class Answering:
 
 @dataclass(frozen=True, slots=True)
 class LinkOpened:
-    """A /ws connection delivers frames. `refused_before`: connections were refused since the last one."""
+    """A /ws connection delivers frames. `refused_before`: connections were refused since the last one.
+
+    `failed_before`: an earlier dial of the same process failed, so that changes since the first check may be missed.
+    """
 
     client_id: str
     refused_before: bool
+    failed_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
     server.client_id = event.client_id
     server.queue_remaining = None
     server.links += 1
-    server.epoch += server.links > 1
+    server.epoch += server.links > 1 or event.failed_before
     if event.refused_before:
         _restarted(server, at)
 

@@ -132,8 +132,8 @@ def refused_before(server: Server, event: e.LinkOpened) -> bool:
 
 
 def linked_before(server: Server, event: e.LinkOpened) -> bool:
-    """This is not the first connection; events between the two may have been missed."""
-    return server.links > 1
+    """This is not the first connection, or it was opened late; events before it may have been missed."""
+    return server.links > 1 or event.failed_before
 
 
 def foreign_work_finished(server: Server, event: e.QueueSeen) -> bool:

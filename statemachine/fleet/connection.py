@@ -8,6 +8,7 @@ that accepts and closes.
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from loguru import logger
 
@@ -30,16 +31,14 @@ TROUBLES = {StreamTrouble.FLOOD: FLOOD_CODE, StreamTrouble.CUT: "ws_text_cut"}
 
 async def keep_link(context: ServerContext) -> None:
     """Keep /ws connected until cancelled."""
-    tries, refused_after = 0, None
+    tries, failures = 0, _Failures()
     while True:
         opened, returns = loop_time(), context.returns
         try:
-            await _one_connection(context, refused_after)
-        except ConnectRefusedError as error:
-            refused_after = returns
-            context.note_trouble(error.message)
+            await _one_connection(context, failures)
         except ComfyError as error:
-            refused_after = None if context.detail.link.connected else refused_after
+            refused_after = returns if isinstance(error, ConnectRefusedError) else failures.refused_after
+            failures = _Failures(context.returns, None if context.detail.link.connected else refused_after)
             context.note_trouble(error.message)
         context.detail.link.connected = False
         timing = context.fleet.settings.timing
@@ -47,12 +46,22 @@ async def keep_link(context: ServerContext) -> None:
         await context.redial.wait(backoff(tries, FIRST_DELAY_S, timing.link_backoff_max_s, context.fleet.clock.uniform))
 
 
-async def _one_connection(context: ServerContext, refused_after: int | None) -> None:
+class _Failures(NamedTuple):
+    """The number of returns from restart hooks after which a dial has failed, and that before it was last refused.
+
+    A return since then has reported the restart that the refusals show. It begins with a check and a dial.
+    """
+
+    failed_after: int | None = None
+    refused_after: int | None = None
+
+
+async def _one_connection(context: ServerContext, failures: _Failures) -> None:
     """Open a connection and listen until it ends. Raises ComfyError with the cause."""
     client_id = context.fleet.clock.new_id()
     socket = await context.transport.connect(client_id)
     try:
-        await _listen(context, socket, client_id, refused_after)
+        await _listen(context, socket, client_id, failures)
     except ComfyError as error:
         if context.server.client_id == client_id:
             context.post(events.LinkLost(message("ws_failed", error=error.message)))
@@ -61,12 +70,12 @@ async def _one_connection(context: ServerContext, refused_after: int | None) -> 
         await _close(socket)
 
 
-async def _listen(context: ServerContext, socket: Socket, client_id: str, refused_after: int | None) -> None:
+async def _listen(context: ServerContext, socket: Socket, client_id: str, failures: _Failures) -> None:
     """Listen, but not to a socket that opens and sends nothing: ComfyUI always sends `status` first."""
     timeout_s = context.fleet.settings.timing.http_timeout_s
     try:
         async with asyncio.timeout(timeout_s) as patience:
-            receiver = _Receiver(context, client_id, refused_after, patience, socket.hide)
+            receiver = _Receiver(context, client_id, failures, patience, socket.hide)
             await socket.listen(receiver.receive, receiver.report)
     except TimeoutError as error:
         raise NotAnsweringError(message("ws_silent", seconds=timeout_s)) from error
@@ -76,13 +85,12 @@ async def _listen(context: ServerContext, socket: Socket, client_id: str, refuse
 class _Receiver:
     """Post the events of the frames. The first `status` frame opens the connection.
 
-    A sign of a change counts on a connection whose first frame was lost, too. `refused_after` is the number of returns
-    from restart hooks after which the last connection was refused. A return since then has reported that restart.
+    A sign of a change counts on a connection whose first frame was lost, too.
     """
 
     context: ServerContext
     client_id: str
-    refused_after: int | None
+    failures: _Failures
     patience: asyncio.Timeout
     hide: Hide
     opened: bool = False
@@ -115,11 +123,11 @@ class _Receiver:
         link.connects += 1
         self.context.check.forget_cache_mode()
         self.context.client.forget_offers()
-        refused_before = self.refused_after == self.context.returns
+        failed_before, refused_before = (after == self.context.returns for after in self.failures)
         if refused_before:
             self.context.preflight_passed = frozenset()
             self.context.check.forget()
-        self.context.post(events.LinkOpened(self.client_id, refused_before))
+        self.context.post(events.LinkOpened(self.client_id, refused_before, failed_before))
 
 
 async def _close(socket: Socket) -> None:

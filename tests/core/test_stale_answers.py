@@ -37,6 +37,13 @@ def test_check_answer_older_than_change_is_ignored(changes: list[e.Event]) -> No
     assert dests(driver, driver.answer()) == [S.LOADED]
 
 
+def test_check_answer_older_than_a_late_first_connection_is_ignored() -> None:
+    driver = driver_in(S.CHECKING)
+    answer = driver.answer()
+    assert not driver.apply(e.LinkOpened("c1", refused_before=False, failed_before=True), answer)
+    assert dests(driver, driver.answer()) == [S.LOADED]
+
+
 def test_stale_answer_auto_executing_is_applied() -> None:
     """Another check would start the server's workflow a second time."""
     driver = driver_in(S.CHECKING)

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from campaigns.simulation.daemon import SimDaemon
 from campaigns.simulation.disk import DiskWatcher
+from campaigns.simulation.faults import Fault
 from campaigns.simulation.loop import VirtualLoop
 from campaigns.simulation.plans import Plan
 from campaigns.simulation.reloads import reload
@@ -190,6 +191,11 @@ class RestartRig(CalmSimulation):
         """Let the server's next process have this profile, as after the installation of a plug-in."""
         ledger = self._invariants.ledgers[self.plan.name]
         self.server.profile, ledger.plan = profile, replace(ledger.plan, profile=profile)
+
+    def lose_dials(self, count: int) -> None:
+        """Let the next /ws connections to the server time out."""
+        dials, lost = self.wires[self.plan.name].dials, iter([Fault.DIAL_LOST] * count)
+        dials.roll = lambda: next(lost, None)  # type: ignore[method-assign]
 
     async def reload(self, edition: int = 2) -> None:
         """Change the settings of every server, as an edited file does."""

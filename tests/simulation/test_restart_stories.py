@@ -379,3 +379,18 @@ def test_companion_node_of_a_new_process_is_used() -> None:
         assert sentence(rig.view.message).startswith("node check")
 
     run_story(story, profile=replace(QUICK, text_check="absent", inspire=False))
+
+
+def test_models_lost_before_a_late_connection_are_noticed() -> None:
+    """The server is loaded again before its first connection is open, and no frame shows what is lost meanwhile."""
+
+    async def story(rig: RestartRig) -> None:
+        await begun(rig)
+        rig.lose_dials(4)
+        await rig.until_state(State.LOADED)
+        rig.server.drop_keys(keep_executor=False)
+        await rig.until(lambda view: view.state is not State.LOADED, within_s=60.0)
+        await rig.until_state(State.LOADED)
+        assert rig.noted(Reason.LINK_RESTORED) == [Reason.LINK_RESTORED]
+
+    run_story(story)

@@ -4,11 +4,11 @@ The demo, the tests and the simulation in virtual time use them. The simulator s
 that it cannot repeat the client's mistakes.
 """
 
-from statemachine.simulator.comfyui import SimServer
 from statemachine.simulator.dialects import dialect_of
 from statemachine.simulator.fleet import (
     Member,
     SimFleet,
+    SimServer,
     SimulateOptions,
     demo_fleet,
     running_fleet,

@@ -1,15 +1,18 @@
-"""Fleets of simulated servers for tests, the demo and the command `simulate`."""
+"""Simulated servers with all routes, and fleets of them for tests, the demo and the command `simulate`."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from random import Random
 
-from statemachine.simulator.comfyui import SimServer
+from statemachine.simulator.behaviours import behaviours
 from statemachine.simulator.dialects import DEFAULT
 from statemachine.simulator.profiles import PROFILES, Profile
+from statemachine.simulator.routes import respond
+from statemachine.simulator.server import ServerModel
 from statemachine.simulator.sockets import Gateway
 
 LOOPBACK = ("127.0.0.1",)
@@ -19,6 +22,22 @@ DEMO = {
     "field": ("missing_nodes", "out_of_memory", "unrecognisable", "absent", "inspire"),
 }
 """Group → profiles. Together they show every state within about a minute."""
+
+
+class SimServer(ServerModel):
+    """A simulated ComfyUI server of one profile. `start` it inside a running loop, and `stop` it."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        rng: Random,
+        *,
+        scale: float = 1.0,
+        clock: Callable[[], float] = time.time,
+        ids: Random | None = None,
+    ) -> None:
+        """Create a stopped server. `scale` multiplies every duration of the profile; `ids` draws the ids."""
+        super().__init__(profile, rng, respond, behaviours, scale=scale, clock=clock, ids=ids)
 
 
 @dataclass(frozen=True)

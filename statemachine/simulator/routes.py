@@ -14,9 +14,8 @@ from statemachine.simulator.http import JSON, TEXT, Request, Response, json_resp
 from statemachine.simulator.job_routes import get_job, get_jobs, post_cancel, post_cancel_one
 from statemachine.simulator.jobs import is_canonical
 from statemachine.simulator.prompt_queue import Item
-from statemachine.simulator.replacements import REPLACEMENTS, replace_missing
 from statemachine.simulator.server import ServerModel
-from statemachine.simulator.validation import validate_prompt
+from statemachine.simulator.validation import REPLACEMENTS, replace_missing, validate_prompt
 
 HTML = "text/html; charset=utf-8"
 GIB = 1024**3

@@ -1,7 +1,8 @@
 """Validate a posted graph as ComfyUI does: the outputs that can run and the errors of the others.
 
 Follows `validate_prompt` of ComfyUI 0.3.75 branch by branch, with its types, messages and details. As in ComfyUI, a
-body of an unexpected shape raises TypeError or AttributeError, which becomes a bare 500.
+body of an unexpected shape raises TypeError or AttributeError, which becomes a bare 500. Since 0.14 ComfyUI replaces
+missing classes before.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from statemachine.simulator.dialects import Dialect, Feature
-from statemachine.simulator.nodes import Graph, NodeClass
+from statemachine.simulator.nodes import RIG, Graph, NodeClass
 
 Error = dict[str, Any]
 LONG_LIST = 20
@@ -18,6 +19,11 @@ LINK_LENGTH = 2
 RAISED = (RecursionError, KeyError, IndexError, TypeError, AttributeError)
 """Exceptions from a graph of an unexpected shape; ComfyUI catches all exceptions."""
 CONVERSIONS = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+
+OLD_CLASS = "RigOldModel"
+MAPPING: list[dict[str, Any]] = [{"new_id": "name", "old_id": "old_name"}, {"new_id": "seconds", "set_value": 0.1}]
+REPLACEMENTS = {OLD_CLASS: [{"new_node_id": RIG, "old_node_id": OLD_CLASS, "input_mapping": MAPPING}]}
+"""The answer of GET /node_replacements."""
 
 
 @dataclass
@@ -211,3 +217,11 @@ def _choice_error(value: Any, name: str, choices: list[Any], extra: dict[str, An
 
 def _error(kind: str, message: str, details: str, extra: dict[str, Any]) -> Error:
     return {"type": kind, "message": message, "details": details, "extra_info": extra}
+
+
+def replace_missing(graph: Graph, classes: Mapping[str, NodeClass]) -> None:
+    """Replace the old class in place. A node without `_meta` raises KeyError, which becomes 500, as in ComfyUI."""
+    for node_id, node in list(graph.items()):
+        if "class_type" in node and "inputs" in node and node["class_type"] == OLD_CLASS and RIG in classes:
+            inputs = {one["new_id"]: one.get("set_value") or node["inputs"][one["old_id"]] for one in MAPPING}
+            graph[node_id] = {"inputs": inputs, "class_type": RIG, "_meta": node["_meta"]}

@@ -1,4 +1,4 @@
-"""The encodings of an answer's body: its Content-Encoding, and the charset that its Content-Type declares.
+"""The encodings of an answer's body: its Content-Encoding, and the charset of its Content-Type.
 
 A body is unpacked piece by piece, so that a small answer cannot become a huge one at once. Check APIs of Windows
 servers may answer in GBK, for example.

@@ -1,4 +1,4 @@
-"""Warm-ups that do not help: the same failure several times in a row, and models that do not stay loaded.
+"""Warm-ups that do not help: one failure several times in a row, and models that do not stay loaded.
 
 After a few failures the daemon gives up for the long backoff. Where other work evicts the models, or their process
 ends, warm-ups become less frequent.

@@ -1,4 +1,4 @@
-"""One restart of a server: who asked for it, how far it is, how it ended, and when another one may follow."""
+"""One restart of a server: who asked for it, how far it is, how it ended, and when another may follow."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The last known targets of every source, in a file of the data folder, and the servers of the fleet then.
+"""The last known targets of every source, in a file, and the servers that the fleet had then.
 
 With it a daemon that starts while a source is down has the servers of before, and the commands know them.
 """

@@ -1,6 +1,6 @@
-"""The newest decisions of this gateway, numbered, and their reports to the daemon, whose page shows them.
+"""The newest decisions of this gateway, numbered, and their reports to the daemon.
 
-While the daemon is away they are kept.
+The daemon's page shows them. While the daemon is away they are kept.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The choice by what was learned: which models a graph needs, where they are, and how long loads and runs take.
+"""The choice by what was learned: which models a graph needs, where they are, and how long they take.
 
 Which inputs of node classes name model files is learned from a server's /object_info/CLASS. Only classes of graphs that
 were posted are asked for, each once, and no prompt waits for it.

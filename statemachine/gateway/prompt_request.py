@@ -1,4 +1,4 @@
-"""A POST /prompt of a client as the gateway reads it, its record, and its fair place in a server's queue."""
+"""A POST /prompt of a client as the gateway reads it, its record, and its fair place in a queue."""
 
 import time
 from collections import Counter

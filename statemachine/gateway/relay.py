@@ -1,4 +1,4 @@
-"""Passing an answer of a server on to a client, also for routes that any server of the fleet can answer.
+"""Passing a server's answer on to a client, also for routes that any server of the fleet can answer.
 
 It is passed on piece by piece and no faster than the client reads. The routes go to the best server, and stay there
 while it is usable.

@@ -1,4 +1,4 @@
-"""The sections `listen` and `gateway`: where each is served, and the tokens of the clients that may act."""
+"""The sections `listen` and `gateway`: where each is served, and the tokens of its clients."""
 
 from collections import Counter
 from ipaddress import ip_address

@@ -1,4 +1,4 @@
-"""Simulated servers with all routes, and fleets of them for tests, the demo and the command `simulate`."""
+"""Simulated servers with all routes, and fleets of them for tests, the demo and `simulate`."""
 
 import asyncio
 import time

@@ -1,7 +1,7 @@
-"""Where requests went and why, of the last 24 clock hours: counts by hour and by server, and the newest decisions.
+"""Where requests went and why: counts by hour and by server, and the newest decisions.
 
-It is kept in memory. What it holds is bounded by the hours and the servers, not by the requests. A report of a gateway
-that is repeated counts once.
+It covers the last 24 clock hours and is kept in memory. What it holds is bounded by the hours and the servers, not by
+the requests. A report of a gateway that is repeated counts once.
 """
 
 from bisect import insort

@@ -1,4 +1,4 @@
-"""The declaration of a route, and what several routes share: parameters, responses, the language of a page."""
+"""The declaration of a route, and what several share: parameters, responses, the language of a page."""
 
 from dataclasses import dataclass
 from typing import Protocol

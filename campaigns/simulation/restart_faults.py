@@ -16,7 +16,7 @@ from statemachine.core.messages import Message
 from statemachine.core.restart import Restart, RestartAges, RestartCause, RestartStage, held_back, is_limit
 from statemachine.core.vocabulary import Reason, State
 from statemachine.fleet import restarting, triggers
-from statemachine.fleet.context import ServerContext
+from statemachine.fleet.context import RunningHook, ServerContext
 from statemachine.fleet.runner import DUTY_CALLS
 
 REAL_END = Restart._end
@@ -47,7 +47,8 @@ async def runs_two_hooks(context: ServerContext) -> None:
     """Start the hook twice."""
     pending = context.server.open_restart
     if pending is not None and context.hook_due == pending.id:
-        context.fleet.running_hooks["twice"] = asyncio.create_task(restarting._run_hook(context, pending))
+        again = asyncio.create_task(restarting._run_hook(context, pending))
+        context.fleet.running_hooks["twice"] = RunningHook(pending.id, again)
     await restarting.restart(context)
 
 

@@ -6,6 +6,7 @@ Tasks only observe and report. The machine alone decides what a report means.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
@@ -40,6 +41,14 @@ from statemachine.settings.servers import ServerConfig
 UNTIL_DIGITS = 1
 """Digits of a second in the end of a wait, so that a wait that is computed again is published once."""
 
+
+class RunningHook(NamedTuple):
+    """A restart hook that has begun. `restart` is the id of its restart; the task returns why the hook has failed."""
+
+    restart: str
+    task: asyncio.Task[RestartFailed | None]
+
+
 TransportFactory = Callable[[ServerConfig], Transport]
 
 
@@ -65,7 +74,7 @@ class FleetContext:
 
     `restarting` has the servers of this daemon with an open restart, and their groups and hosts. It is known before it
     is published. `running_hooks` has the restart hooks that have begun, by the server's name; only the end of the
-    fleet ends them early.
+    fleet ends them early, so that a hook may outlast the time in which this daemon looks after its server.
     """
 
     config: LoadedConfig
@@ -83,8 +92,7 @@ class FleetContext:
     claims: RestartClaims
     system_info: SystemInfoQueue = field(default_factory=SystemInfoQueue)
     restarting: dict[str, tuple[str, str]] = field(default_factory=dict)
-    running_hooks: dict[str, asyncio.Task[RestartFailed | None]] = field(default_factory=dict)
-
+    running_hooks: dict[str, RunningHook] = field(default_factory=dict)
     turns: BegunTurns = field(init=False)
 
     def __post_init__(self) -> None:
@@ -123,9 +131,9 @@ class ServerContext:
     `cold_since`, `failed_at` (the streak of failures changed), `lost_at` (the contention changed), `limited_at` (a
     rate limit answered a POST), `restarts` (the last checks that restarts caused) and `changes_allowed_at` (when the
     next check after a change would be due at the slowest pace). `hook_due` is the id of the restart whose hook this
-    task has recorded and not begun: no other hook is run. `returns` counts the server's returns from restart hooks.
-    `stands_still`: by the last look the server runs none of the prompts that it has accepted. `ages`: how long ago its
-    restarts were.
+    task has recorded and not begun: no other hook is run. `earlier_hook_until`: the loop time until which a hook that
+    another daemon has begun may still run. `returns` counts the server's returns from restart hooks. `stands_still`: by
+    the last look the server runs none of the prompts that it has accepted. `ages`: how long ago its restarts were.
     """
 
     config: ServerConfig
@@ -151,6 +159,7 @@ class ServerContext:
     changes_allowed_at: float = 0.0
     known_before: bool = False
     hook_due: str | None = None
+    earlier_hook_until: float = 0.0
     returns: int = 0
     stands_still: bool = False
     ages: RestartAges = field(default_factory=RestartAges)
@@ -200,6 +209,12 @@ class ServerContext:
         if self.server.state in IN_FLIGHT:
             self._patience = self._doubt = None
             self.post(stuck)
+
+    @property
+    def running_hook(self) -> asyncio.Task[RestartFailed | None] | None:
+        """The running hook of the open restart, not one that an earlier restart has left running."""
+        hook, restart = self.fleet.running_hooks.get(self.config.name), self.server.open_restart
+        return hook.task if hook is not None and restart is not None and hook.restart == restart.id else None
 
     @property
     def contention_left_s(self) -> float:

@@ -70,8 +70,7 @@ async def drain(context: ServerContext) -> None:
     restart = context.server.open_restart
     if restart is None:
         return
-    if (hook := context.fleet.running_hooks.get(context.config.name)) is not None:
-        await asyncio.wait((hook,))
+    await _earlier_hook_ended(context)
     if (withheld := _withheld(context, restart)) is not None:
         context.post(withheld)
         return
@@ -80,6 +79,14 @@ async def drain(context: ServerContext) -> None:
     context.waits(message("wait.drain"), until - loop_time(), at_most=True)
     while not await _has_ended(context, restart, queue, until):  # noqa: ASYNC110 - a pause between looks
         await asyncio.sleep(min(LOOK_S, context.fleet.settings.timing.retry_s))
+
+
+async def _earlier_hook_ended(context: ServerContext) -> None:
+    """Wait for the hook of an earlier restart: that of another daemon has ended once its time limit is over."""
+    if (hook := context.fleet.running_hooks.get(context.config.name)) is not None:
+        await asyncio.wait((hook.task,))
+    if (left_s := context.earlier_hook_until - loop_time()) > 0:
+        await context.sleep(message("wait.hook"), left_s)
 
 
 async def _has_ended(context: ServerContext, restart: Restart, queue: _DrainLooks, until: float) -> bool:

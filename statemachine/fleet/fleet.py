@@ -128,7 +128,7 @@ class ManagedFleet:
             task.cancel()
         self._leaving += self._servers.values()
         await self._stop_removed()
-        hooks = list(self._context.running_hooks.values())
+        hooks = [hook.task for hook in self._context.running_hooks.values()]
         for hook in hooks:
             hook.cancel()
         await asyncio.gather(*hooks, return_exceptions=True)
@@ -255,6 +255,7 @@ class ManagedFleet:
         self._leaving.append(old)
         task = self._servers[config.name] = self._new_task(config, old.context.server)
         task.context.known_before, task.context.ages = True, old.context.ages
+        task.context.earlier_hook_until = old.context.earlier_hook_until
         task.context.hook_due, old.context.hook_due = old.context.hook_due, None
         task.context.post(events.SettingsChanged())
         return task

@@ -25,6 +25,7 @@ async def restore(journal: JournalPort, contexts: Mapping[str, ServerContext]) -
         _restore_streak(contexts[name], saved_states[name].streak)
         _restore_attempt(contexts[name], saved_states[name].attempt)
         _restore_restart(contexts[name].server, saved_states[name].restart)
+        _note_earlier_hook(contexts[name], saved_states[name].restart)
         contexts[name].note_ages()
         if saved_states[name].paused:
             _restore_pause(contexts[name].server, saved_states[name].pause)
@@ -46,6 +47,7 @@ async def restore_later(journal: JournalPort, contexts: Mapping[str, ServerConte
         if restart is not None and contexts[name].server.restart is None:
             contexts[name].server.restart = restart.abandoned(contexts[name].fleet.clock.now())
             contexts[name].ages.forget()
+            _note_earlier_hook(contexts[name], restart)
             contexts[name].note_ages()
         if contexts[name].server.streak == NO_STREAK and contexts[name].server.loaded_at is None:
             _restore_streak(contexts[name], saved_states[name].streak)
@@ -79,6 +81,12 @@ def _restore_restart(server: Server, restart: Restart | None) -> None:
         server.attempt.ended_by_hook = began
     server.reason = Reason.HOOK_STARTED if began else Reason.RESTART_REQUESTED
     server.waiting, server.message = WAITS[server.state], message("restart_before_start")
+
+
+def _note_earlier_hook(context: ServerContext, restart: Restart | None) -> None:
+    """Note that the hook may still run at another node, or has outlived the daemon that has begun it."""
+    if restart is not None and restart.has_hook_begun:
+        context.earlier_hook_until = loop_time() + context.config.restart.hook_timeout_s
 
 
 def _restore_pause(server: Server, pause: Pause) -> None:

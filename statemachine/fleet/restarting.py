@@ -14,7 +14,7 @@ from statemachine.core.messages import NO_MESSAGE, Message, joined, message
 from statemachine.core.restart import Restart
 from statemachine.core.vocabulary import Reason
 from statemachine.fleet.clock import loop_time
-from statemachine.fleet.context import ServerContext
+from statemachine.fleet.context import RunningHook, ServerContext
 from statemachine.repair.port import HookError
 
 Hook = asyncio.Task[events.RestartFailed | None]
@@ -40,9 +40,9 @@ async def restart(context: ServerContext) -> None:
     is_due, context.hook_due = context.hook_due == pending.id, None
     name, hooks = context.config.name, context.fleet.running_hooks
     if is_due:
-        hooks[name] = asyncio.create_task(_run_hook(context, pending))
-        hooks[name].add_done_callback(lambda _: hooks.pop(name, None))
-    hook = hooks.get(name)
+        hooks[name] = RunningHook(pending.id, asyncio.create_task(_run_hook(context, pending)))
+        hooks[name].task.add_done_callback(lambda _: hooks.pop(name, None))
+    hook = context.running_hook
     context.post(await _watch(context, _Return(context, pending, is_resumed=hook is None), hook))
 
 
@@ -64,8 +64,7 @@ async def await_hook(context: ServerContext) -> None:
     if context.server.open_restart is None:
         return
     is_due, context.hook_due = context.hook_due is not None, None
-    hook = context.fleet.running_hooks.get(context.config.name)
-    if hook is not None:
+    if (hook := context.running_hook) is not None:
         await asyncio.wait((hook,))
         context.post(hook.result() or events.PausedHookEnded(message("paused_hook_ended")))
     else:

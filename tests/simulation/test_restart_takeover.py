@@ -1,12 +1,15 @@
 """A restart of a server whose cluster node dies, leaves, stops or has to hand the server over meanwhile."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typing_extensions import override
 
+from campaigns.simulation.cluster.agreement import log_of
 from campaigns.simulation.cluster.daemon import NodeDaemon
 from campaigns.simulation.cluster.node import SimNode
 from campaigns.simulation.cluster.processes import Process, ProcessLoop
@@ -17,10 +20,11 @@ from campaigns.simulation.run import run_simulation
 from campaigns.simulation.scenario import Scenario
 from campaigns.simulation.simulation import TAIL
 from statemachine.cluster.membership import node_for
+from statemachine.core.messages import verbatim
 from statemachine.core.restart import Restart, RestartStage
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import State
-from statemachine.repair.port import HookRunner
+from statemachine.repair.port import HookError, HookRunner
 from statemachine.settings import Settings
 from statemachine.settings.servers import ServerConfig
 from statemachine.simulator import SimServer
@@ -44,25 +48,37 @@ class NodeHooks(HookRunner):
     async def run(self, server: ServerConfig, restart: Restart) -> None:
         hook = self._rig.hook
         hook.runs[restart.id] += 1
+        self._rig.running.add(restart.id)
+        self._rig.most_at_once = max(self._rig.most_at_once, len(self._rig.running))
         self._rig.spawn(hook.act(self._rig.server))
-        await asyncio.sleep(hook.takes_s)
+        try:
+            await asyncio.sleep(hook.takes_s)
+        finally:
+            self._rig.running.discard(restart.id)
+        if hook.fails:
+            raise HookError(verbatim("no such unit"))
 
 
 class TakeoverRig(ClusterSimulation):
     """One server and two nodes. `story` drives them and asserts; no fault happens by itself."""
 
-    def __init__(self, folder: Path, story: Callable[["TakeoverRig"], Awaitable[None]], hook: Hook) -> None:
+    def __init__(
+        self, folder: Path, story: Callable[["TakeoverRig"], Awaitable[None]], hook: Hook, limits: Mapping[str, int]
+    ) -> None:
         plan = Plan("127.0.0.1", 8188, QUICK, ("cache_models",), 0.0)
         settings = Settings.model_validate({
             "servers": [f"http://{NAME}"],
             "workflows": ["cache_models"],
             "timing": {"warm_timeout_s": 60, "http_timeout_s": 5},
-            "restart": {"command": ["restart"], **LIMITS},
+            "restart": {"command": ["restart"], **limits},
         })  # fmt: skip
         scenario = Scenario((plan,), settings, adverse_s=0.0, calm_s=0.0, actions_every_s=1.0)
         super().__init__(1, folder, (), keep=TAIL, scenario=scenario, nodes=NODES)
         self._faults.active = False
         self.hook, self._story = hook, story
+        self.running: set[str] = set()
+        """The restarts whose hook runs, on any node."""
+        self.most_at_once = 0
 
     @override
     def _new_daemon(self, node: SimNode) -> NodeDaemon:
@@ -143,10 +159,94 @@ class TakeoverRig(ClusterSimulation):
         return owner
 
 
-def run_story(story: Callable[[TakeoverRig], Awaitable[None]], hook: Hook) -> None:
+def run_story(story: Callable[[TakeoverRig], Awaitable[None]], hook: Hook, **limits: int) -> None:
     """Run the story in virtual time; raise what it asserts."""
-    result = run_simulation(ProcessLoop, lambda folder: TakeoverRig(folder, story, hook))
+    result = run_simulation(ProcessLoop, lambda folder: TakeoverRig(folder, story, hook, LIMITS | limits))
     assert result.violation is None, "\n".join([*result.trace, result.violation])
+
+
+async def begun(rig: TakeoverRig) -> SimNode:
+    """Run the hook of a restart at the node to which the server does not belong; return the node."""
+    (first,) = set(NODES) - {FIRST}
+    rig.start([first])
+    await rig.until_state(State.LOADED)
+    await rig.request()
+    await rig.until_state(State.RESTARTING)
+    rig.start([FIRST])
+    await asyncio.sleep(1.0)
+    return rig.owner
+
+
+async def lose_store(rig: TakeoverRig, owner: SimNode) -> None:
+    """Cut the owner off from the store until the other node has the server. Its hook goes on."""
+    rig.engine.cut(owner.name)
+    await rig.until_taken_over(owner)
+    rig.engine.heal(owner.name)
+
+
+async def restart_server(rig: TakeoverRig) -> None:
+    await rig.server.go_down()
+    await asyncio.sleep(1.0)
+    await rig.server.come_back()
+
+
+LASTING = Hook(takes_s=50.0, acts=False, fails=True)
+"""A command that lasts, and fails, although the server has been restarted long before."""
+
+
+def test_hook_that_fails_at_a_node_that_lost_the_server_changes_nothing() -> None:
+    """The next owner has found the server back, and neither record nor log tells of the failure."""
+
+    async def story(rig: TakeoverRig) -> None:
+        await lose_store(rig, await begun(rig))
+        await restart_server(rig)
+        restart = await rig.until_ended()
+        assert (restart.stage, len(rig.running)) == (RestartStage.SUCCEEDED, 1)
+        record = rig.engine.record(NAME)
+        await asyncio.sleep(LASTING.takes_s)
+        assert (rig.running, rig.engine.record(NAME).restart) == (set(), record.restart)
+        await rig.until_state(State.LOADED)
+        assert State.FAILED.value not in {dest for _, _, dest in log_of(rig.engine)}
+
+    run_story(story, replace(LASTING, runs=Counter()), hook_timeout_s=60)
+
+
+def test_hook_of_an_earlier_restart_does_not_end_a_later_one() -> None:
+    """A node gets the server back in the middle of another restart, while the hook of the one before still runs."""
+
+    async def story(rig: TakeoverRig) -> None:
+        before = await begun(rig)
+        await lose_store(rig, before)
+        await restart_server(rig)
+        first = await rig.until_ended()
+        rig.hook = Hook(takes_s=30.0, acts=False)
+        await rig.request()
+        await rig.until_state(State.RESTARTING)
+        await rig.lose_owner("dies")
+        async with asyncio.timeout(LOST_WITHIN_S):
+            while rig.owner is not before:  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_S)
+        await restart_server(rig)
+        second = await rig.until_ended()
+        assert (second.id == first.id, second.stage, rig.running) == (False, RestartStage.SUCCEEDED, {first.id})
+
+    run_story(story, replace(LASTING, takes_s=100.0, runs=Counter()))
+
+
+def test_hook_waits_for_one_that_may_still_run_at_the_node_before() -> None:
+    """Another restart is requested right after the server has returned, while the first command still runs."""
+
+    async def story(rig: TakeoverRig) -> None:
+        await lose_store(rig, await begun(rig))
+        await restart_server(rig)
+        first = await rig.until_ended()
+        rig.hook = Hook()
+        await rig.request()
+        await rig.until(lambda view: view.restart is not None and view.restart.id != first.id)
+        assert (await rig.until_ended()).stage is RestartStage.SUCCEEDED
+        assert rig.most_at_once == 1
+
+    run_story(story, replace(LASTING, runs=Counter()), hook_timeout_s=60)
 
 
 @pytest.mark.parametrize("how", ["dies", "leaves", "stops"])

@@ -28,9 +28,9 @@ def _troubles(source: SourceAnswer, language: Language) -> Iterator[Message]:
     if source["error"] is not None:
         why = verbatim(message_text(source, language, "error"))
         yield message("cli.source.fails", why=why, count=source["failures"])
-    if source["held"] is not None:
+    if source.get("held") is not None:
         yield message("cli.source.held", why=verbatim(message_text(source, language, "held")))
-    if source["refusals"]:
-        shown = [verbatim(message_text(one, language)) for one in source["refusals"][:MOST_REFUSALS]]
-        more = source["refused_total"] - len(shown)
+    if refusals := source.get("refusals"):
+        shown = [verbatim(message_text(one, language)) for one in refusals[:MOST_REFUSALS]]
+        more = source.get("refused_total", len(refusals)) - len(shown)
         yield message("cli.source.refused", why=joined(shown, more=more))

@@ -174,11 +174,11 @@ class SourceAnswer(TypedDict):
     error: str | None
     error_code: NotRequired[str | None]
     error_params: NotRequired[dict[str, Any]]
-    held: str | None
+    held: NotRequired[str | None]
     held_code: NotRequired[str | None]
     held_params: NotRequired[dict[str, Any]]
-    refusals: list[RefusalAnswer]
-    refused_total: int
+    refusals: NotRequired[list[RefusalAnswer]]
+    refused_total: NotRequired[int]
 
 
 class SourcesAnswer(TypedDict):
@@ -216,7 +216,7 @@ class RunAnswer(TypedDict):
     state: str
     reason: str | None
     by: str | None
-    changed_by: str | None
+    changed_by: NotRequired[str | None]
     changed_at: NotRequired[str | None]
     started_at: str
     ended_at: str | None

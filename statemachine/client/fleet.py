@@ -18,7 +18,7 @@ from statemachine.client.answers import (
     WantedAnswer,
 )
 from statemachine.client.api import ANSWER_S, DaemonApi, Json, Names, as_names, filter_query, group_path, server_path
-from statemachine.client.errors import DaemonError, UnknownNameError, first_unknown
+from statemachine.client.errors import DaemonError, DaemonRefusedError, UnknownNameError, first_unknown
 from statemachine.client.following import Absence, follow
 from statemachine.client.warm_wait import Goal, wait_until_warm
 from statemachine.core.messages import Message, message
@@ -162,8 +162,13 @@ class Fleet:
         return cast("WantedAnswer", await self._named(answer, (), group or ()))
 
     async def sources(self) -> SourcesAnswer:
-        """Return the sources of servers, and what is wrong with them."""
-        return cast("SourcesAnswer", await (await self._api()).get("/api/discovery"))
+        """Return the sources of servers, and what is wrong with them. An older daemon may have none."""
+        try:
+            return cast("SourcesAnswer", await (await self._api()).get("/api/discovery"))
+        except DaemonRefusedError as error:
+            if error.code != "not_found":
+                raise
+            return {"sources": []}
 
     async def check(self, server: str | None = None, *, group: str | None = None) -> AcceptedAnswer:
         """Have the caches of a server or a group checked now."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
@@ -167,3 +168,14 @@ async def small_daemon(folder: Path, token: str | None = None) -> AsyncIterator[
         yield daemon
     finally:
         await daemon.stop()
+
+
+def program(body: bytes, status: int = 200) -> TestServer:
+    """Return a program that gives every request this answer."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, status=status, content_type="application/json")
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    return TestServer(application, host="127.0.0.1")

@@ -6,13 +6,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from statemachine.client.api import DaemonApi
 from statemachine.client.errors import DaemonUnavailableError
 from statemachine.settings.masking import Mask
-from tests.cli.rig import cli, write_settings
+from tests.cli.rig import cli, program, write_settings
 
 ENTRY = {
     "id": 1,
@@ -44,17 +42,6 @@ WRONG: list[Any] = [
     {**WHOLE, "servers": [{**SERVER, "progress": "x"}], "entries": [{**ENTRY, "id": "x"}]},
     {**WHOLE, "states": [], "next": "x"},
 ]
-
-
-def program(body: bytes, status: int = 200) -> TestServer:
-    """Return a program that answers everything in the same way."""
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(body=body, status=status, content_type="application/json")
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    return TestServer(app, host="127.0.0.1")
 
 
 @pytest.mark.parametrize("answer", WRONG, ids=lambda answer: json.dumps(answer)[:40])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from statemachine.cli.rollout import run_lines
+from statemachine.client.answers import require_answer
 from tests.cli.rig import SmallDaemon, cli, write_settings
 from tests.support.ports import free_port
 from tests.web.site import COLD, LOADED
@@ -85,11 +86,29 @@ def test_run_that_was_cancelled_names_its_client_and_what_goes_on() -> None:
         "counts": {"restarting": 1, "skipped": 2},
         "servers": servers,
     }
+    require_answer("GET", "/api/rollout", {"rollout": run})
     said = run_lines(run, "en")
     assert any(re.fullmatch(r"started .* \(requested by ann\)", one) for one in said)
     assert any(re.fullmatch(r"cancelled .* \(by bob\)", one) for one in said)
     assert "restarts that go on to their end, 1 in all: a" in said
     assert any(one.startswith("not restarted, 1 in all: b;") for one in said)
+
+
+def test_run_of_an_earlier_daemon_is_readable() -> None:
+    run = {
+        "group": "farm",
+        "state": "done",
+        "reason": None,
+        "by": None,
+        "abort_after": 1,
+        "started_at": "2026-01-02T03:04:05Z",
+        "ended_at": None,
+        "max_unavailable": 1,
+        "counts": {"done": 1},
+        "servers": [{"server": "a", "stage": "done", "reason": None}],
+    }
+    require_answer("GET", "/api/rollout", {"rollout": run})
+    assert run_lines(run, "en")[0] == "rolling restart of group farm: done"
 
 
 async def test_restart_of_an_unknown_group_names_a_similar_one(daemon: SmallDaemon) -> None:

@@ -22,6 +22,16 @@ WELL: SourceAnswer = {
     "refusals": [],
     "refused_total": 0,
 }
+EARLIER: SourceAnswer = {
+    "name": "rack",
+    "kind": "file",
+    "servers": 3,
+    "missing": 0,
+    "answered_at": None,
+    "failures": 4,
+    "error": "the source is away",
+}
+"""The answer of a daemon of an earlier checkout."""
 FAILING: SourceAnswer = {
     **WELL,
     "failures": 4,
@@ -78,6 +88,11 @@ def test_line_says_what_is_wrong_and_what_helps(source: SourceAnswer, english: s
 
 def test_source_that_is_well_has_no_line() -> None:
     assert lines(WELL, FAILING, WELL) == lines(FAILING)
+
+
+def test_source_of_an_earlier_daemon_has_a_line() -> None:
+    (line,) = lines(EARLIER)
+    assert line.startswith("source rack (file): the source is away; failures in a row: 4;")
 
 
 def test_troubles_of_one_source_share_a_line() -> None:

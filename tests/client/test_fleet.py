@@ -3,10 +3,10 @@
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from statemachine.client import (
     DaemonError,
@@ -20,9 +20,21 @@ from statemachine.client import (
 from statemachine.core.pause import PauseTerms
 from statemachine.core.ports import Action
 from statemachine.core.vocabulary import Reason, State
-from tests.cli.rig import SmallDaemon, small_daemon, write_settings
+from tests.cli.rig import SmallDaemon, program, small_daemon, write_settings
 from tests.support.ports import free_port
 from tests.web.site import COLD, LOADED, view
+
+SOURCE = {
+    "name": "rack",
+    "kind": "file",
+    "servers": 1,
+    "missing": 0,
+    "answered_at": None,
+    "failures": 0,
+    "error": None,
+    "refused": [],
+}
+"""A source as in the answer of a daemon of an earlier checkout."""
 
 
 async def test_status_returns_every_server(fleet: Fleet) -> None:
@@ -179,15 +191,30 @@ async def test_silent_daemon_is_an_error_after_the_timeout() -> None:
 
 @pytest.mark.parametrize("body", [b"hello", b"[]", b'{"server": "a"}'])
 async def test_answer_of_another_program_is_an_error(body: bytes) -> None:
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(body=body, content_type="application/json")
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    async with TestServer(app, host="127.0.0.1") as server, Fleet(str(server.make_url(""))) as fleet:
+    async with program(body) as server, Fleet(str(server.make_url(""))) as fleet:
         for asked in (fleet.status(), fleet.route(), fleet.route(models=["a"]), fleet.log(), fleet.sources()):
             with pytest.raises(DaemonUnavailableError, match="is not a comfywarm daemon"):
                 await asked
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "names"),
+    [
+        (200, {"sources": [SOURCE]}, ["rack"]),
+        (404, {"error": {"code": "not_found", "message": "Not Found"}}, []),
+    ],
+    ids=["fewer_fields", "no_route"],
+)
+async def test_sources_of_an_earlier_daemon_are_readable(status: int, answer: Any, names: list[str]) -> None:
+    async with program(orjson.dumps(answer), status) as server, Fleet(str(server.make_url(""))) as fleet:
+        assert [one["name"] for one in (await fleet.sources())["sources"]] == names
+
+
+async def test_refused_request_for_sources_is_an_error() -> None:
+    answer = {"error": {"code": "token_required", "message": "send a token"}}
+    async with program(orjson.dumps(answer), 401) as server, Fleet(str(server.make_url(""))) as fleet:
+        with pytest.raises(TokenError):
+            await fleet.sources()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from statemachine.client.access import daemon_api
 from statemachine.client.api import DaemonApi, Json, group_path
 from statemachine.client.errors import DaemonError, UnknownNameError, first_unknown
 from statemachine.core.messages import Message, Param, harmless_json, message, verbatim
-from statemachine.core.rollout import MOST_SERVERS, MemberStage, RolloutAction, RunReason, RunState
+from statemachine.core.rollout import GOING_ON, MOST_SERVERS, MemberStage, RolloutAction, RunState, is_left
 from statemachine.core.vocabulary import Reason
 from statemachine.i18n.reasons import REASONS
 from statemachine.i18n.render import render
@@ -24,8 +24,6 @@ from statemachine.i18n.text import Language
 from statemachine.settings import Settings
 
 PATH = "/api/rollout"
-
-GOING_ON = (RunState.RUNNING, RunState.PAUSED)
 
 _CHANGED = {
     RunState.RUNNING.value: "cli.rollout.running_at",
@@ -172,8 +170,7 @@ def _rest(found: Json) -> Iterator[Message]:
     servers = found["servers"]
     if under_way := [one["server"] for one in servers if one["stage"] == MemberStage.RESTARTING]:
         yield message("cli.rollout.under_way", count=len(under_way), servers=under_way[:MOST_NAMES])
-    waited = [one for one in servers if one["stage"] == MemberStage.WAITING or one["reason"] == RunReason.RUN_ENDED]
-    if left := [one["server"] for one in waited]:
+    if left := [one["server"] for one in servers if is_left(found["state"], one["stage"], one["reason"])]:
         yield message("cli.rollout.left", count=len(left), servers=left[:MOST_NAMES], group=found["group"])
 
 

@@ -223,6 +223,7 @@ class RunAnswer(TypedDict):
     max_unavailable: int
     abort_after: int
     counts: dict[str, int]
+    left: NotRequired[int]
     servers: list[MemberAnswer]
 
 

@@ -21,6 +21,10 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
+GOING_ON = (RunState.RUNNING, RunState.PAUSED)
+"""The states of a run that may still restart servers."""
+
+
 class MemberStage(StrEnum):
     """Where a server of a run stands. The value is public."""
 
@@ -54,6 +58,15 @@ class RunReason(StrEnum):
     RUN_ENDED = "run_ended"
     FAILURES_IN_A_ROW = "failures_in_a_row"
     NO_PROGRESS = "no_progress"
+
+
+def is_left(state: str, stage: str, reason: str | None) -> bool:
+    """Return whether a run in this state has not restarted the server, and restarts it if it is resumed.
+
+    The arguments may be words of the API.
+    """
+    has_stopped = state in (RunState.CANCELLED, RunState.ABORTED)
+    return has_stopped and (stage == MemberStage.WAITING or reason == RunReason.RUN_ENDED)
 
 
 class RestartSeen(NamedTuple):
@@ -146,16 +159,12 @@ class Rollout:
     @property
     def is_going_on(self) -> bool:
         """Whether the run may still restart servers."""
-        return self.state in (RunState.RUNNING, RunState.PAUSED)
+        return self.state in GOING_ON
 
     @property
     def left(self) -> tuple[RolloutMember, ...]:
         """The servers that a cancelled or aborted run has not restarted, and that it restarts if it is resumed."""
-        if self.state not in (RunState.CANCELLED, RunState.ABORTED):
-            return ()
-        return tuple(
-            one for one in self.members if one.stage is MemberStage.WAITING or one.reason == RunReason.RUN_ENDED
-        )
+        return tuple(one for one in self.members if is_left(self.state, one.stage, one.reason))
 
     def restart_id(self, member: RolloutMember) -> str:
         """Return the id of the server's restart: a repeated request for it changes nothing."""

@@ -77,7 +77,7 @@ class VanishedPermits:
         self._announced = {server: revision for server, revision in self._announced.items() if revision > seen}
 
     def review(self) -> None:
-        """Stop to count the permits that no node can use any more."""
+        """Stop counting the permits that no node can use any more."""
         reviewed = {server: self._reviewed(server, one) for server, one in self._vanished.items()}
         self._vanished = {server: one for server, one in reviewed.items() if one is not None}
         if len(self._vanished) < len(reviewed):

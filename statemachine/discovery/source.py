@@ -46,7 +46,7 @@ class TargetSource(Protocol):
 
 @runtime_checkable
 class WatchedSource(Protocol):
-    """A source that knows when another answer is to be had."""
+    """A source that knows when another answer is available."""
 
     async def changed(self) -> None:
         """Return when it is worth running the source again, although it has failed."""
@@ -102,7 +102,7 @@ class Followed:
         self.trouble = why
 
     async def pause(self, pause_s: float) -> None:
-        """Wait, but no longer than until `retry`, or until the source knows that another answer is to be had."""
+        """Wait, but no longer than until `retry`, or until the source knows that another answer is available."""
         source = self.target_source
         try:
             async with asyncio.timeout(pause_s) as self._pause:

@@ -95,10 +95,10 @@ ACTIONS: dict[str, Text] = {
         "仍会继续直至结束的重启（共 {count} 台）：{servers}",
     ),
     "cli.rollout.left": Text(
-        "not restarted, {count} in all: {servers}; `comfywarm rollout resume` goes on with these, "
-        "`comfywarm restart --group {group}` begins again with all servers of the group",
-        "未重启（共 {count} 台）：{servers}；`comfywarm rollout resume` 继续重启这些服务器，"
-        "`comfywarm restart --group {group}` 则重新开始，重启该分组的全部服务器",
+        "not restarted, {count} in all: {servers}; `comfywarm rollout resume` restarts only these, "
+        "`comfywarm restart --group {group}` restarts all servers of the group",
+        "未重启（共 {count} 台）：{servers}；`comfywarm rollout resume` 恢复滚动重启，只重启这些服务器；"
+        "`comfywarm restart --group {group}` 重启该分组的全部服务器",
     ),
     "cli.name_or_group": Text("give either a server's NAME or --group NAME", "请指定服务器名称 NAME 或 --group NAME"),
     "cli.unknown_server": Text(
@@ -212,8 +212,8 @@ STATUS: dict[str, Text] = {
         "{why}；连续失败 {count} 次；在恢复应答之前保留其服务器；请修复该来源，或更正 `discovery` 中的条目",
     ),
     "cli.source.held": Text(
-        "{why}; list those that still exist again; the others are removed gradually",
-        "{why}；请将仍然存在的服务器重新列出，其余的会逐步移除",
+        "{why}; add those that still exist to the source again; the others are removed gradually",
+        "{why}；请将仍然存在的服务器重新加入该来源，其余的会逐步移除",
     ),
     "cli.source.refused": Text(
         "not used: {why}; correct this at the source, or in its entry in `discovery`",

@@ -90,8 +90,8 @@ COMMANDS: dict[str, Text] = {
         "Pause it: restarts that are under way go on, no other begins.", "暂停：正在进行的重启继续，不再开始新的重启。"
     ),
     "help.rollout-resume": Text(
-        "Resume it. If it was cancelled or aborted, it goes on with the servers that it has not restarted.",
-        "继续。若已取消或中止，则继续重启尚未重启的服务器。",
+        "Resume it. If it was cancelled or aborted, it restarts the remaining servers.",
+        "恢复滚动重启。若已取消或中止，则重启其余尚未重启的服务器。",
     ),
     "help.rollout-cancel": Text(
         "Cancel it: restarts that are under way go on, no other begins.", "取消：正在进行的重启继续，不再开始新的重启。"

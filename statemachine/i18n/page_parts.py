@@ -87,8 +87,8 @@ RESTARTS: dict[str, Text] = {
         "这些重启会继续直至结束：{servers}。结束后才能开始下一次滚动重启。",
     ),
     "rollout_left": Text(
-        "{count} servers were not restarted; Resume goes on with them.",
-        "有 {count} 台服务器未重启；点“恢复”可继续。",
+        "Servers that were not restarted: {count}. Resume restarts them.",
+        "有 {count} 台服务器未重启；点“恢复”可重启这些服务器。",
     ),
     "rollout_not_running": Text("none is going on", "当前没有进行"),
     "error_no_restart_hook": Text(

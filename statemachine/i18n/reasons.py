@@ -257,7 +257,7 @@ NOTICES: dict[Notice, Text] = {
     Notice.DISCOVERY_HELD: Text("Removal held back", "暂缓移除服务器"),
     Notice.ROLLOUT_STARTED: Text("Rolling restart", "滚动重启"),
     Notice.ROLLOUT_PAUSED: Text("Rolling restart paused", "滚动重启已暂停"),
-    Notice.ROLLOUT_RESUMED: Text("Rolling restart resumed", "滚动重启已继续"),
+    Notice.ROLLOUT_RESUMED: Text("Rolling restart resumed", "滚动重启已恢复"),
     Notice.ROLLOUT_DONE: Text("Rolling restart done", "滚动重启已完成"),
     Notice.ROLLOUT_ABORTED: Text("Rolling restart aborted", "滚动重启已中止"),
     Notice.ROLLOUT_CANCELLED: Text("Rolling restart cancelled", "滚动重启已取消"),
@@ -308,7 +308,7 @@ NOTICE_MEANINGS: dict[Notice, Text] = {
         "the rolling restart is paused: restarts under way go on, no other begins",
         "滚动重启已暂停：正在进行的重启继续，不再开始新的重启",
     ),
-    Notice.ROLLOUT_RESUMED: Text("the rolling restart goes on", "滚动重启继续进行"),
+    Notice.ROLLOUT_RESUMED: Text("the rolling restart goes on", "滚动重启已恢复"),
     Notice.ROLLOUT_DONE: Text("the rolling restart is done", "滚动重启已完成"),
     Notice.ROLLOUT_ABORTED: Text(
         "the rolling restart was aborted: restarts under way go on, no other begins",

@@ -137,7 +137,7 @@ async def test_aborted_run_that_leaves_servers_can_be_resumed(browser: Browser, 
         await fake.install(visit.page)
         await visit.open()
         section = visit.page.get_by_role("region", name="Rolling restart")
-        await expect(section).to_contain_text("3 servers were not restarted; Resume goes on with them.")
+        await expect(section).to_contain_text("Servers that were not restarted: 3. Resume restarts them.")
         await expect(section.get_by_role("button", name="Start…")).to_be_visible()
         await section.get_by_role("button", name="Resume").click()
         await visit.page.locator("#confirm-dialog").get_by_role("button", name="Continue").click()

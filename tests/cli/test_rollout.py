@@ -60,7 +60,7 @@ async def test_rollout_status_says_when_it_was_changed_and_what_is_left(daemon: 
     await cli(daemon.settings(), "rollout", "cancel")
     cancelled = (await cli(daemon.settings(), "rollout", "status")).stdout
     assert re.search(r"^cancelled \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", cancelled, re.MULTILINE)
-    assert f"not restarted, 2 in all: {LOADED}, {COLD}; `comfywarm rollout resume` goes on with these" in cancelled
+    assert f"not restarted, 2 in all: {LOADED}, {COLD}; `comfywarm rollout resume` restarts only these" in cancelled
     resumed = await cli(daemon.settings(), "rollout", "resume")
     assert "rolling restart of group default: running" in resumed.stdout
     assert "not restarted" not in resumed.stdout

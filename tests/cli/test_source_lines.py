@@ -77,7 +77,7 @@ def lines(*sources: SourceAnswer, language: Language = "en") -> list[str]:
             "HTTP status 503; 200 is expected; failures in a row: 4; .*repair it",
             "HTTP 状态 503.*连续失败 4 次",
         ),
-        (HELD, "2 of 3 servers are missing; .* 300 s; list those", "3 台中有 2 台缺失.*重新列出"),
+        (HELD, "2 of 3 servers are missing; .* 300 s; add those", "3 台中有 2 台缺失.*重新加入"),
         (REFUSING, "not used: gpu1:8188: .*; gpu2:8188: .*; and 7 more; correct this", "未采用：gpu1.*另外 7 项.*更正"),
     ],
 )

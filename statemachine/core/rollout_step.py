@@ -145,15 +145,21 @@ def _unbegun(run: Rollout, waits: Waits) -> list[RolloutMember]:
 
 def _advanced(run: Rollout, facts: Facts, now: float, waits: Waits) -> Rollout:
     """Decide on as many restarts as there is room for, of servers that are not warm first; give up what cannot be."""
+    run = _without_impossible(run, facts, now, waits)
     room, changed = Room(run, facts), []
-    for member in sorted(_unbegun(run, waits), key=lambda one: room.is_warm(one.server)):
-        reason = room.obstacle(member)
-        if reason in SKIPS:
-            changed.append(member.moved(MemberStage.SKIPPED, now, reason))
-        elif reason is None and member.stage is MemberStage.WAITING:
+    waiting = [one for one in run.members if one.stage is MemberStage.WAITING]
+    for member in sorted(waiting, key=lambda one: room.is_warm(one.server)):
+        if room.obstacle(member) is None:
             changed.append(_decided(member, facts[member.server], now))
             room.take(member.server)
     return _given_up(run.with_members(changed, now), facts, now, waits)
+
+
+def _without_impossible(run: Rollout, facts: Facts, now: float, waits: Waits) -> Rollout:
+    """Skip what can never be restarted, so that a restart that was held back leaves its room to others at once."""
+    room, unbegun = Room(run, facts), _unbegun(run, waits)
+    reasons = {one.server: room.obstacle(one) for one in unbegun}
+    return _skipped(run, [one for one in unbegun if reasons[one.server] in SKIPS], reasons, now)
 
 
 def _decided(member: RolloutMember, seen: ServerFacts, now: float) -> RolloutMember:

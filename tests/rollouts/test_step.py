@@ -486,12 +486,12 @@ def test_server_held_back_after_the_decision_is_skipped_in_the_end(state: State,
     assert (run.state, reasons(run)[0]) == (RunState.DONE, reason)
 
 
-def test_hook_removed_after_the_decision_skips_the_server() -> None:
+def test_hook_removed_after_the_decision_leaves_the_room_at_once() -> None:
     servers = warm(3)
     run = step(run_over(servers), servers, NOW)
     servers["s0"] = servers["s0"]._replace(has_hook=False)
     run = step(run, servers, NOW, at_point("s0", RestartPoint.HELD, SEEN_WITHIN_S))
-    assert (stages(run), reasons(run)[0]) == ("skipped waiting waiting", RunReason.NO_HOOK)
+    assert (stages(run), reasons(run)[0]) == ("skipped restarting waiting", RunReason.NO_HOOK)
 
 
 def test_run_whose_decided_restart_never_has_room_is_aborted() -> None:

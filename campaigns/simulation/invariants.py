@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from campaigns.simulation.frame_rules import FrameRules
+from campaigns.simulation.lasting_rules import keys_below
 from campaigns.simulation.ledger import ServerLedger, SharedLedger, workflows_of_ours
 from campaigns.simulation.observations import is_canonical_uuid
 from campaigns.simulation.replies import read_reply
@@ -142,7 +143,7 @@ class Invariants:
         self._note(name, "no reply to", path)
         if ledger.failures >= self._settings.reachability.fall:
             ledger.auto_executing = False
-        if path.startswith("/cache/check"):
+        if path.startswith("/cache/check") and "peek=1" not in path:  # which is no check
             ledger.unusable = self._next()
 
     def reply_delivered(self, name: str, path: str, reply: Reply, *, genuine: bool, ticket: int) -> None:
@@ -204,10 +205,16 @@ class Invariants:
         if transition.dest in (State.PAUSED, State.UNREACHABLE, State.FAILED):
             ledger.auto_executing = False
         if transition.dest is State.LOADED:
-            ledger.loaded = self._tick
+            self._note_loaded(ledger)
         if reason is Reason.PERMIT_GRANTED:
             self._mark_submission()
         self._rules.check(name, ledger, transition)
+
+    def _note_loaded(self, ledger: ServerLedger) -> None:
+        """Note the levels too: models may be moved again before the next look at what lasts."""
+        ledger.loaded = self._tick
+        if not keys_below(ledger):
+            ledger.below_since = None
 
     # The disk
 

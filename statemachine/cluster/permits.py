@@ -2,7 +2,7 @@
 
 A permit belongs to a server, not to a node, so a new owner finds the permit of a prompt in flight. Only the owner of a
 server changes its permit; what a node wants for a server is dropped once it no longer owns it. A permit without a
-warm-up, as far as a node has seen for `IDLE_S`, is removed by that node; an owner that still wants it writes it again.
+warm-up is removed by each node that has waited long enough for one; an owner that still wants it writes it again.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import orjson
 from loguru import logger
 
-from statemachine.cluster.holders import PermitHolders
+from statemachine.cluster.holders import LOOK_S, PermitHolders, PermitWait
 from statemachine.cluster.ledger_damage import LedgerDamage
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.cluster.values import DECODE_ERRORS, Unreadable, parse_object, whole_text
@@ -26,10 +26,6 @@ LEDGER = "permits"
 RETRY_S = 0.5
 REPAIR_S = 0.1
 """The pause before an unreadable ledger is written again, so that two versions cannot do so without end."""
-IDLE_S = 60.0
-"""Longer than it takes to record a warm-up that has a permit, or to take over the servers of a dead node."""
-LOOK_S = 1.0
-"""The time between two looks at the servers with permits."""
 
 Ledger = dict[str, str]
 """Server → host, for the servers that hold a permit."""
@@ -61,8 +57,8 @@ class SharedPermits:
         self._unreadable = Unreadable("the shared value")
         self._wanted: dict[str, str | None] = {}
         """What the ledger should have for our servers: the host of one that holds a permit, or None."""
-        self._idle_s: dict[str, float] = {}
-        """Servers with permits but without a warm-up, and for how long, not counting time in which we were stopped."""
+        self._idle: dict[str, PermitWait] = {}
+        """The servers with permits but without a warm-up."""
         self._groups: dict[str, str] = {}
         """The groups of servers that were ours; the ledger has none."""
         self._waiters: list[_SlotWaiter] = []
@@ -150,7 +146,7 @@ class SharedPermits:
             self._vanished.note(others, ledger, self._damage.known, revision)
             self._damage.end(revision)
             self._ledger, self._revision = ledger, revision
-            self._idle_s = {name: idle_s for name, idle_s in self._idle_s.items() if name in ledger}
+            self._idle = {name: wait for name, wait in self._idle.items() if name in ledger}
             self._wake.set()
 
     def _on_removed(self, revision: int) -> None:
@@ -211,13 +207,13 @@ class SharedPermits:
         self._wanted = wanted
 
     async def _look_repeatedly(self) -> None:
-        """Count how long each permit has been without a warm-up."""
+        """Look at the permits that vanished and at those without a warm-up."""
         await self._caught_up.wait()
         while True:
             await asyncio.sleep(LOOK_S)
             self._vanished.review()
-            self._idle_s = {name: self._idle_s.get(name, 0.0) + LOOK_S for name in self._ledger if self._is_idle(name)}
-            ghosts = sum(map(self._is_ghost, self._idle_s))
+            self._idle = {name: self._looked_at(name) for name in self._ledger if self._is_idle(name)}
+            ghosts = sum(map(self._is_ghost, self._idle))
             if ghosts:
                 logger.warning("{} permits without a warm-up are removed", ghosts)
                 self._wake.set()
@@ -227,8 +223,12 @@ class SharedPermits:
             return self._wanted.get(server) is None
         return not self._holders.is_warming(server)
 
+    def _looked_at(self, server: str) -> PermitWait:
+        wait = self._idle.get(server)
+        return self._holders.begin_wait(server) if wait is None else self._holders.look(server, wait)
+
     def _is_ghost(self, server: str) -> bool:
-        return self._idle_s.get(server, 0.0) > IDLE_S
+        return server in self._idle and self._idle[server].is_over
 
     def _admit(self, ledger: Ledger) -> list[_SlotWaiter]:
         """Add the waiters that fit to the ledger."""

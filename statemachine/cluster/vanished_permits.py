@@ -5,23 +5,18 @@ the permit counts as long as a node may use it: until its node has had the time 
 server's next owner has looked for its prompt.
 """
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from statemachine.cluster.holders import PermitHolders, awaited
-from statemachine.cluster.records import Lease
+from statemachine.cluster.holders import PermitHolders, PermitWait
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
 from statemachine.cluster.values import DECODE_ERRORS, Unreadable, count, encode_json, parse, text
 
 SUBJECT = "permits"
 
-SHORTEST_S = 0.4
-"""Time in which a node adds a permit again, and in which its server's record arrives."""
-
-LONGEST_S = 60.0
-"""Longer than a takeover. A server that no node lists is never taken over."""
+RECORD_S = 2.0
+"""Time in which the record of a server arrives: two looks, as the first may come right after this node was stopped."""
 
 MOST_ANNOUNCED = 1_000
 """Announcements of writes that have not arrived yet."""
@@ -29,16 +24,12 @@ MOST_ANNOUNCED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class _Vanished:
-    """A permit that was in the ledger at revision `before` and not at `seen`, which came at a loop time.
-
-    `owner` is the lease since which the server's owner is awaited, None if it has ended.
-    """
+    """A permit that was in the ledger at revision `before` and not at `seen`."""
 
     host: str
     before: int
     seen: int
-    at: float
-    owner: Lease | None
+    wait: PermitWait
 
 
 class VanishedPermits:
@@ -69,28 +60,25 @@ class VanishedPermits:
 
     def note(self, gone: Mapping[str, str], present: Collection[str], before: int, seen: int) -> None:
         """Count permits that were in the ledger at one revision and are not at the next one that was seen."""
-        at = asyncio.get_running_loop().time()
         self._vanished = {server: one for server, one in self._vanished.items() if server not in present}
         for server, host in gone.items():
             if not before < self._announced.get(server, 0) <= seen:
-                self._vanished[server] = _Vanished(host, before, seen, at, self._holders.owner(server))
+                self._vanished[server] = _Vanished(host, before, seen, self._holders.begin_wait(server))
         self._announced = {server: revision for server, revision in self._announced.items() if revision > seen}
 
     def review(self) -> None:
-        """Stop counting the permits that no node can use any more."""
-        reviewed = {server: self._reviewed(server, one) for server, one in self._vanished.items()}
-        self._vanished = {server: one for server, one in reviewed.items() if one is not None}
+        """Look at the permits, and stop counting those that no node can use any more."""
+        reviewed = {
+            server: replace(one, wait=self._holders.look(server, one.wait)) for server, one in self._vanished.items()
+        }
+        self._vanished = {server: one for server, one in reviewed.items() if self._counts(server, one.wait)}
         if len(self._vanished) < len(reviewed):
             self._on_change()
 
-    def _reviewed(self, server: str, one: _Vanished) -> _Vanished | None:
-        age_s, owner = asyncio.get_running_loop().time() - one.at, self._holders.owner(server)
-        if owner is None:
-            counts = age_s < SHORTEST_S or self._holders.has_open_attempt(server)
-        else:
-            owner = awaited(one.owner, owner)
-            counts = owner is not None
-        return replace(one, owner=owner) if counts and age_s < LONGEST_S else None
+    def _counts(self, server: str, wait: PermitWait) -> bool:
+        if wait.awaited or wait.session is not None:
+            return bool(wait.awaited)
+        return not wait.is_over if self._holders.has_open_attempt(server) else wait.looked_s <= RECORD_S
 
     def hosts(self) -> dict[str, str]:
         """Return the permits that still count, as server and host."""

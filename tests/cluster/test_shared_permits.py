@@ -9,10 +9,10 @@ import orjson
 import pytest
 from typing_extensions import override
 
-from statemachine.cluster.holders import PermitHolders
+from statemachine.cluster.holders import IDLE_S, PermitHolders
 from statemachine.cluster.ledger_damage import SETTLE_S
 from statemachine.cluster.membership import RENEWALS
-from statemachine.cluster.permits import IDLE_S, LEDGER, SharedPermits
+from statemachine.cluster.permits import LEDGER, SharedPermits
 from statemachine.cluster.store import Dataset
 from statemachine.cluster.vanished_permits import SUBJECT
 from statemachine.core.ports import Ownership

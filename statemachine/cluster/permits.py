@@ -251,9 +251,14 @@ class SharedPermits:
 
     def _budget(self, ledger: Ledger) -> Budget:
         budget = Budget(*self._limits)
-        for server, host in {**self._vanished.hosts(), **ledger}.items():
+        vanished = {name: host for name, host in self._vanished.hosts().items() if not self._is_unused(name)}
+        for server, host in {**vanished, **ledger}.items():
             budget.take(server, host, self._groups.get(server, ""))
         return budget
+
+    def _is_unused(self, server: str) -> bool:
+        """Return whether the server is ours by now, so that no other node submits to it, and has no prompt."""
+        return self._ownership.owns(server) and not self._holders.has_open_attempt(server)
 
     async def _reload(self) -> bool:
         """Read the ledger from the store's leader; return False if that failed."""

@@ -195,3 +195,41 @@ async def test_permit_of_a_frozen_node_without_a_warm_up_counts_until_it_has_run
         assert not waiting.done()
         await asyncio.wait_for(waiting, IDLE_S)
         assert held(shared) == {"b": "i"}
+
+
+@in_virtual_time
+async def test_vanished_permit_of_a_server_that_is_ours_now_is_acquired_at_once() -> None:
+    shared, holders, ownership = engine(), FakeHolders(), Owns("b")
+    holders.own("a", "dead")
+    holders.renew("dead", 1)
+    shared.overwrite(Dataset.SHARED, LEDGER, orjson.dumps({"a": "h"}))
+    async with permits(shared, "us", ownership=ownership, holders=holders) as us:
+        shared.overwrite(Dataset.SHARED, LEDGER, b"{}")
+        await settled()
+        holders.renew("dead", 1, over=True)
+        holders.own("a", "us")
+        holders.renew("us", 1)
+        ownership._servers = ("a", "b")
+        await asyncio.wait_for(us.acquire("a", "h"), 0.5 * LOOK_S)
+
+
+@in_virtual_time
+async def test_vanished_permit_of_a_prompt_that_is_ours_now_counts_until_taken() -> None:
+    """A server is ours a moment before its prompt is restored."""
+    shared, holders, ownership = engine(), FakeHolders(), Owns("b")
+    holders.own("a", "dead", in_flight=True)
+    holders.renew("dead", 1)
+    shared.overwrite(Dataset.SHARED, LEDGER, orjson.dumps({"a": "h"}))
+    async with permits(shared, "us", ownership=ownership, holders=holders) as us:
+        shared.overwrite(Dataset.SHARED, LEDGER, b"{}")
+        await settled()
+        holders.own("a", "us", in_flight=True)
+        holders.renew("us", 1)
+        ownership._servers = ("a", "b")
+        waiting = asyncio.ensure_future(us.acquire("b", "i"))
+        await asyncio.sleep(2 * LOOK_S)
+        assert not waiting.done()
+        us.take("a", "h")
+        await settled()
+        us.release("a")
+        await asyncio.wait_for(waiting, LOOK_S)

@@ -84,7 +84,7 @@ def wants_memory(context: ServerContext, result: CheckResult) -> CheckResult:
     event, workflows = result.event, tuple(context.workflows)
     if isinstance(event, events.CheckAnswered) and event.places and not event.needed:
         below = tuple(key for key, place in event.places.items() if place.is_below(Level.RAM))
-        return replace(result, event=replace(event, below=below, needed=workflows if below else ()))
+        return replace(result, event=replace(event, missing=below, needed=workflows if below else ()))
     return result
 
 

@@ -15,11 +15,12 @@ from campaigns.simulation import faulty_parts as faulty
 from campaigns.simulation.daemon import REAL_PARTS, Parts
 from campaigns.simulation.plans import PAGING, RESTORING, STOCK_LAGGING, TALKING, UNLISTING, UNLOADING
 from campaigns.simulation.run import run_seed
+from campaigns.simulation.scenario import FirstServer
 from campaigns.simulation.simulation import Result
 from statemachine.core import events
 from statemachine.core.duties import DUTIES, Duty
 from statemachine.core.vocabulary import State
-from statemachine.simulator.profiles import PROFILES, Profile
+from statemachine.simulator.profiles import PROFILES
 
 SEEDS = 120
 """Each fault must be caught within this number of seeds."""
@@ -29,7 +30,7 @@ SEEDS = 120
 class PlantedFault:
     """One fault. `caught_by`: texts, one of which the violation contains. `seed`: a seed that catches it.
 
-    `first`: the profile of the first server, where a fault shows only with servers of one kind.
+    `first`: the first server, where a fault shows only with servers of one kind.
     """
 
     name: str
@@ -37,7 +38,7 @@ class PlantedFault:
     caught_by: tuple[str, ...]
     parts: Parts = REAL_PARTS
     patches: Mapping[str, Any] = field(default_factory=dict)
-    first: Profile | None = None
+    first: FirstServer | None = None
 
 
 PATCHED: dict[str, dict[str, Any]] = {
@@ -128,21 +129,21 @@ PLANTED_FAULTS = (
         13,
         ("duplicate warm-up",),
         faulty.with_client(faulty.TrustsEveryList),
-        first=UNLISTING,
+        first=FirstServer(UNLISTING),
     ),
     PlantedFault(
         "checks before the history has the success",
         1,
         ("premature check",),
         patches=PATCHED["no_wait"],
-        first=STOCK_LAGGING,
+        first=FirstServer(STOCK_LAGGING),
     ),
     PlantedFault(
         "does not wait for a restored queue",
         6,
         ("duplicate warm-up",),
         patches=PATCHED["no_restore"],
-        first=RESTORING,
+        first=FirstServer(RESTORING),
     ),
     PlantedFault("leaks permits", 1, ("liveness", "budget"), Parts(permits=faulty.LeaksPermits)),
     PlantedFault(
@@ -157,64 +158,70 @@ PLANTED_FAULTS = (
         1,
         ("repetition",),
         faulty.with_mailbox(faulty_functions.forgets_failures),
-        first=PROFILES["dying"],
+        first=FirstServer(PROFILES["dying"]),
     ),
     PlantedFault(
         "forgets failures when the daemon restarts",
         5,
         ("repetition",),
         Parts(journal=faulty.ForgetsFailures),
-        first=PROFILES["dying"],
+        first=FirstServer(PROFILES["dying"]),
     ),
     PlantedFault(
         "warms a contested server at once",
         1,
         ("contention",),
         faulty.with_mailbox(faulty_functions.forgets_losses),
-        first=PROFILES["evicting"],
+        first=FirstServer(PROFILES["evicting"]),
     ),
     PlantedFault(
         "takes an eviction for a warm-up without effect",
         9,
         ("contention",),
         faulty.with_mailbox(faulty_functions.sees_no_foreign_work),
-        first=PROFILES["evicting"],
+        first=FirstServer(PROFILES["evicting"]),
     ),
     PlantedFault(
         "misses that models leave memory",
         1,
         ("unconfirmed loaded",),
         faulty.with_mailbox(faulty_functions.without(events.CacheReported)),
-        first=PAGING,
+        first=FirstServer(PAGING, "vram"),
     ),
     PlantedFault(
         "ignores the levels of a check",
         1,
         ("unconfirmed loaded",),
         faulty.with_check(faulty_functions.ignores_levels),
-        first=PAGING,
+        first=FirstServer(PAGING, "vram"),
     ),
     PlantedFault(
         "warms paged models where the key is enough",
-        70,
+        1,
         ("unconfirmed cold",),
         faulty.with_check(faulty_functions.wants_memory),
-        first=PAGING,
+        first=FirstServer(PAGING),
     ),
-    PlantedFault("sets only the keys", 45, ("levels", "liveness"), patches=PATCHED["no_load_nodes"], first=PAGING),
+    PlantedFault(
+        "sets only the keys",
+        45,
+        ("levels", "liveness"),
+        patches=PATCHED["no_load_nodes"],
+        first=FirstServer(PAGING, "vram"),
+    ),
     PlantedFault(
         "warms unloaded models at once",
         1,
         ("contention",),
         faulty.with_mailbox(faulty_functions.forgets_losses),
-        first=UNLOADING,
+        first=FirstServer(UNLOADING, "vram"),
     ),
     PlantedFault(
         "lets talk postpone the end of a warm-up",
         9,
         ("endless warm-up",),
         faulty.with_mailbox(faulty_functions.counts_talk),
-        first=TALKING,
+        first=FirstServer(TALKING),
     ),
     PlantedFault("reconnects without backoff", 2, ("rate limit",), patches=PATCHED["backoff"]),
 )

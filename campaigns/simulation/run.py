@@ -13,8 +13,8 @@ from loguru import logger
 
 from campaigns.simulation.daemon import REAL_PARTS, Parts
 from campaigns.simulation.loop import DeadlockError, VirtualLoop
+from campaigns.simulation.scenario import FirstServer
 from campaigns.simulation.simulation import TAIL, Result, Simulation
-from statemachine.simulator.profiles import Profile
 
 if TYPE_CHECKING:
     from loguru import Message
@@ -26,9 +26,9 @@ def run_seed(
     parts: Parts = REAL_PARTS,
     without: Collection[StrEnum] = (),
     full_trace: bool = False,
-    first: Profile | None = None,
+    first: FirstServer | None = None,
 ) -> Result:
-    """Run one seed, the first server with the profile `first` if one is given.
+    """Run one seed, with this first server if one is given.
 
     With the same PYTHONHASHSEED, the same seed gives the same run.
     """

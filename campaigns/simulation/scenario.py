@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from campaigns.simulation.network import LATE_S
 from campaigns.simulation.plans import (
@@ -39,13 +39,20 @@ class Scenario:
         return 4.0 * longest + 1200.0
 
 
-def scenario_of(seed: int, first: Profile | None = None) -> Scenario:
-    """Return the scenario of a seed; its first server has the profile `first`, if one is given."""
+class FirstServer(NamedTuple):
+    """What the first server of a run is, and which level of warmth the settings want there."""
+
+    profile: Profile
+    warm: str = "key"
+
+
+def scenario_of(seed: int, first: FirstServer | None = None) -> Scenario:
+    """Return the scenario of a seed; its first server is `first`, if one is given."""
     rng, rare, levels, versions = (Random(f"{seed}/{use}") for use in ("scenario", "rare", "levels", "versions"))
     plans = tuple(sometimes_rare(rare, drawn_plan(rng, index)) for index in range(rng.randint(3, 6)))
     plans = tuple(sometimes_levelled(levels, plan) for plan in plans)
     if first is not None:
-        plans = (replace(plans[0], profile=first, warm="vram" if first.companion else "key"), *plans[1:])
+        plans = (replace(plans[0], profile=first.profile, warm=first.warm), *plans[1:])
     plans = tuple(of_any_version(plan, versions) for plan in plans)
     settings = drawn_settings(rng, plans)
     return Scenario(

@@ -20,13 +20,13 @@ from campaigns.simulation.invariants import Invariants
 from campaigns.simulation.lasting_rules import LastingRules
 from campaigns.simulation.ledger import ServerLedger
 from campaigns.simulation.plans import Plan
-from campaigns.simulation.scenario import Scenario, scenario_of
+from campaigns.simulation.scenario import FirstServer, Scenario, scenario_of
 from campaigns.simulation.wire import Wire
 from statemachine.core.ports import Action, ActionRefusedError, Clock, NotStoredError
 from statemachine.core.vocabulary import Reason, State
 from statemachine.fleet.fleet import ManagedFleet
 from statemachine.repair.port import HookRunner, NoHooks
-from statemachine.simulator import Profile, SimServer
+from statemachine.simulator import SimServer
 
 EPOCH = 1_767_225_600.0
 TAIL = 150
@@ -57,7 +57,7 @@ class Simulation:
         without: Collection[StrEnum],
         *,
         keep: int | None,
-        first: Profile | None = None,
+        first: FirstServer | None = None,
     ) -> None:
         self.clock_offset = 0.0
         self.wires: dict[str, Wire] = {}

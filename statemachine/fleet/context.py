@@ -197,7 +197,7 @@ class ServerContext:
         self.ages.look(self.server.restart, self.fleet.clock.now(), loop_time())
 
     def restart_age_s(self, at: float) -> float:
-        """Return how long ago this time of the latest restart was, whatever the wall clock was set to since then."""
+        """Return how long ago this time of the latest restart was. Later steps of the wall clock do not count."""
         self.note_ages()
         return self.ages.age_s(at)
 

@@ -14,7 +14,7 @@ from statemachine.fleet.trigger_looks import TriggerLooks
 LOOK_S = 30.0
 """The longest pause between two looks at one server. A tenth of `warm_timeout_s`, if that is less."""
 
-IDLE_STATES = frozenset({State.PAUSED, State.DRAINING, State.RESTARTING, State.UNREACHABLE})
+IDLE_STATES = frozenset({State.PAUSED, State.RESTARTING, State.UNREACHABLE})
 """States in which no trigger looks: the server is out of service, or does not answer."""
 
 
@@ -25,6 +25,8 @@ async def watch(context: ServerContext) -> None:
         while True:
             await asyncio.sleep(_pause_s(context))
             context.note_ages()
+            if context.server.state is State.DRAINING:
+                continue  # the process is the same, and a queue that stands still goes on doing so
             if context.server.state in IDLE_STATES or context.server.open_restart is not None:
                 looks.forget()
             elif context.pause.left_s <= 0 and (found := await looks.finding()) is not None:

@@ -315,6 +315,22 @@ def test_prompt_that_hangs_on_idle_devices_is_restarted(profile: str) -> None:
     assert [cause for *_, cause in told(story, profile, when_stuck=True).hooks] == [RestartCause.STUCK]
 
 
+def test_drains_for_another_cause_do_not_put_a_diagnosis_off() -> None:
+    """They end each ten minutes, because the prompt hangs, and a hang is diagnosed after half an hour."""
+
+    async def story(days: Days) -> None:
+        await days.until(State.LOADED)
+        days.servers[0].start_foreign_job(MINUTE)
+        await asyncio.sleep(1.0)
+        days.servers[0].stall()
+        await asyncio.sleep(HOUR)
+        assert days.states == [State.LOADED]
+
+    limits: dict[str, Any] = {"max_age": "10m", "min_pause": "1m", "max_per_day": 100, "drain_timeout_s": 60}
+    hooks = told(story, "node", when_stuck=True, **limits).hooks
+    assert RestartCause.STUCK in [cause for *_, cause in hooks]
+
+
 @pytest.mark.parametrize("warm_timeout_s", [5, 20, 600])
 @pytest.mark.parametrize(
     ("changes", "errors"),

@@ -95,6 +95,7 @@ class RolloutSimulation(RestartSimulation):
         if run is not None:
             gone = [one for one in run.members if one.reason == RunReason.SERVER_REMOVED]
             self._left.update(map(run.restart_id, gone))
+            self._under_way -= {one.server for one in gone}
 
     async def _roll(self) -> None:
         """Start runs, and change them, until the faults end."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statemachine.core import events
 from statemachine.core.messages import Message, message
 from statemachine.core.restart import DAY_S, RestartCause, held_back, is_limit
+from statemachine.core.server import Server
 from statemachine.core.vocabulary import Notice, State
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
@@ -25,14 +26,19 @@ async def watch(context: ServerContext) -> None:
         while True:
             await asyncio.sleep(_pause_s(context))
             context.note_ages()
-            if context.server.state is State.DRAINING:
-                continue  # the process is the same, and a queue that stands still goes on doing so
+            if _is_draining(context.server):
+                continue
             if context.server.state in IDLE_STATES or context.server.open_restart is not None:
                 looks.forget()
             elif context.pause.left_s <= 0 and (found := await looks.finding()) is not None:
                 await asking.ask(*found)
     finally:
         looks.forget()
+
+
+def _is_draining(server: Server) -> bool:
+    """Return whether the server finishes its prompts and answers: what stood still before goes on standing still."""
+    return server.state is State.DRAINING and server.consecutive_failures < server.reachability.fall
 
 
 def _pause_s(context: ServerContext) -> float:
